@@ -1,0 +1,1 @@
+"""People: users, sign-in, tokens. The only door to allauth."""

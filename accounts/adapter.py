@@ -1,0 +1,21 @@
+"""allauth's seams: what a sign-up stores."""
+
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from django.db import transaction
+from django.http import HttpRequest
+
+from accounts.models import User
+from accounts.signup import run_signup_steps
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped
+    @transaction.atomic
+    def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
+        details = form.cleaned_data
+        user.name = str(details.get("name") or "").strip()
+        saved: User = super().save_user(request, user, form, commit)
+        if commit:
+            run_signup_steps(saved, str(details.get("organization") or "").strip())
+        return saved

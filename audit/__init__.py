@@ -1,0 +1,1 @@
+"""The append-only trail. Plain ids, no foreign keys: entries outlive what they describe."""

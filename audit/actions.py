@@ -1,0 +1,54 @@
+"""Writing to the audit trail."""
+
+from typing import Any, Protocol
+from uuid import UUID
+
+from audit.models import Entry
+from core.trace import current_trace_id
+
+
+class Acting(Protocol):
+    """Whoever does something: `orgs.access.Actor`, seen from below."""
+
+    @property
+    def organization_id(self) -> UUID: ...
+    @property
+    def user_id(self) -> UUID | None: ...
+    @property
+    def api_key_id(self) -> UUID | None: ...
+
+
+def record(
+    action: str,
+    *,
+    actor: Acting,
+    target_type: str,
+    target_id: object,
+    summary: str = "",
+    data: dict[str, Any] | None = None,
+    trace_id: str | None = None,
+) -> Entry:
+    """Append one entry in the caller's transaction, so both commit or neither does.
+
+    `data` must be JSON-safe and hold no secret: mask before you call.
+    """
+    kind, actor_id = _who(actor)
+    return Entry.objects.create(
+        organization_id=actor.organization_id,
+        action=action,
+        actor_kind=kind,
+        actor_id=actor_id,
+        target_type=target_type,
+        target_id=str(target_id)[:120],
+        summary=summary[:300],
+        data=data or {},
+        trace_id=trace_id or current_trace_id(),
+    )
+
+
+def _who(actor: Acting) -> tuple[str, UUID | None]:
+    if actor.api_key_id:
+        return Entry.ActorKind.KEY, actor.api_key_id
+    if actor.user_id:
+        return Entry.ActorKind.USER, actor.user_id
+    return Entry.ActorKind.SYSTEM, None

@@ -1,0 +1,3 @@
+"""Pages of billing."""
+
+urlpatterns: list[object] = []

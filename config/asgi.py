@@ -1,0 +1,48 @@
+"""The ASGI entrance: `/v1` goes to the gateway, live streams and pages to Django.
+
+With EMBEDDED_WORKER=1 the process also runs the worker and the beat as threads.
+"""
+
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
+
+from django.core.asgi import get_asgi_application
+
+django_application = get_asgi_application()
+
+from llm.gateway.app import application as gateway_application  # noqa: E402
+
+from config.embedded import start_embedded_worker, stop_embedded_worker  # noqa: E402
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        await _live(receive, send)
+    elif scope["type"] == "http" and _is_gateway(scope["path"]):
+        await gateway_application(scope, receive, send)
+    else:
+        await django_application(scope, receive, send)
+
+
+def _is_gateway(path: str) -> bool:
+    return path == "/v1" or path.startswith("/v1/")
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Start the embedded worker with the server and stop it before the server goes."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            start_embedded_worker()
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            stop_embedded_worker()
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -1,0 +1,35 @@
+"""Typed reading of the environment; every name also works as NAME_FILE (a mounted secret)."""
+
+import ipaddress
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from environ import FileAwareEnv
+
+env = FileAwareEnv()
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def networks(name: str, default: str = "") -> list[Network]:
+    """Comma-separated CIDR blocks; ValueError at start names the bad one."""
+    text = env.str(name, default=default)
+    return [ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip()]
+
+
+def random_text() -> str:
+    return secrets.token_urlsafe(50)
+
+
+def persistent_secret(path: Path, make: Callable[[], str] = random_text) -> str:
+    """A random value made once and kept readable to its owner alone (embedded mode)."""
+    if not path.exists():
+        temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+        temporary.touch(mode=0o600)
+        temporary.write_text(make(), encoding="ascii")
+        with suppress(FileExistsError):  # whoever links first wins; nobody reads half a file
+            path.hardlink_to(temporary)
+        temporary.unlink()
+    return path.read_text(encoding="ascii").strip()

@@ -1,0 +1,3 @@
+"""The operator console."""
+
+UNFOLD: dict[str, object] = {}

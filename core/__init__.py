@@ -1,0 +1,1 @@
+"""What every room stands on: errors, queue, ids, tracing, the tenant base, the pages' shell."""

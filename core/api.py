@@ -1,0 +1,86 @@
+"""DRF glue shared by every app: one error body, keyset pages, the schema's common parts."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.pagination import CursorPagination
+from rest_framework.response import Response
+from rest_framework.views import exception_handler as drf_exception_handler
+from rest_framework.views import set_rollback
+
+from core.errors import DomainError
+from core.trace import current_trace_id
+
+logger = logging.getLogger(__name__)
+
+_CODES = {
+    exceptions.ValidationError: "invalid_input",
+    exceptions.ParseError: "malformed_body",
+    exceptions.NotAuthenticated: "not_authenticated",
+    exceptions.AuthenticationFailed: "authentication_failed",
+    exceptions.PermissionDenied: "permission_denied",
+    exceptions.NotFound: "not_found",
+    exceptions.MethodNotAllowed: "method_not_allowed",
+    exceptions.UnsupportedMediaType: "unsupported_media_type",
+    exceptions.NotAcceptable: "not_acceptable",
+    exceptions.Throttled: "rate_limited",
+}
+
+
+def error_body(code: str, message: str, detail: Any = None) -> dict[str, Any]:
+    """`{"code", "message", "detail", "trace_id"}`: the one error shape of the REST API."""
+    return {
+        "code": code,
+        "message": message,
+        "detail": detail or {},
+        "trace_id": current_trace_id(),
+    }
+
+
+def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
+    if isinstance(exc, DomainError):
+        set_rollback()
+        return Response(error_body(exc.code, str(exc.message), exc.detail), status=exc.status)
+    if isinstance(exc, Http404):
+        exc = exceptions.NotFound()
+    elif isinstance(exc, PermissionDenied):
+        exc = exceptions.PermissionDenied()
+    response = drf_exception_handler(exc, context)
+    if response is not None and isinstance(exc, exceptions.APIException):
+        response.data = error_body(_code_of(exc), _message_of(exc), _detail_of(exc))
+        return response
+    logger.error("Unhandled error in %s", type(context.get("view")).__name__, exc_info=exc)
+    set_rollback()
+    body = error_body("internal_error", "Something went wrong on our side.")
+    return Response(body, status=HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _code_of(exc: exceptions.APIException) -> str:
+    return next((code for kind, code in _CODES.items() if isinstance(exc, kind)), "error")
+
+
+def _message_of(exc: exceptions.APIException) -> str:
+    if isinstance(exc, exceptions.ValidationError):
+        return "The input is not valid."
+    return str(exc.detail)
+
+
+def _detail_of(exc: exceptions.APIException) -> Any:
+    if not isinstance(exc, exceptions.ValidationError):
+        return {}
+    if isinstance(exc.detail, dict):
+        return {"fields": exc.detail}
+    return {"errors": exc.detail}
+
+
+class KeysetPagination(CursorPagination):
+    """Pages that cost the same however deep they are: `?limit=` and the opaque `?cursor=`."""
+
+    page_size = 25
+    max_page_size = 200
+    page_size_query_param = "limit"
+    ordering = "-pk"

@@ -1,0 +1,40 @@
+"""The one error type that crosses layers, and the refusals every room shares."""
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+
+class DomainError(Exception):
+    """A rule said no. `code` is public API: never rename it.
+
+    `detail` holds JSON-safe values only; it is shown to API clients and logged.
+    """
+
+    code: ClassVar[str] = "domain_error"
+    status: ClassVar[HTTPStatus] = HTTPStatus.CONFLICT
+
+    def __init__(self, message: str, **detail: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+
+
+class NotFound(DomainError):
+    """No such thing, or not yours to know of."""
+
+    code = "not_found"
+    status = HTTPStatus.NOT_FOUND
+
+
+class PermissionRefused(DomainError):
+    code = "permission_denied"
+    status = HTTPStatus.FORBIDDEN
+
+
+class InvalidInput(DomainError):
+    code = "invalid_input"
+    status = HTTPStatus.BAD_REQUEST
+
+
+class Conflict(DomainError):
+    code = "conflict"

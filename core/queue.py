@@ -1,0 +1,20 @@
+"""The only way rules put work on the queue: by task name, after commit."""
+
+from functools import partial
+from typing import Any
+
+from celery import current_app
+from django.db import transaction
+
+
+def enqueue(name: str, **kwargs: Any) -> None:
+    """Send task `name` once the surrounding transaction commits; never when it rolls back.
+
+    A broker that is away must not fail the caller, whose work is already durable: the sweeper
+    finds what was not announced.
+    """
+    transaction.on_commit(partial(send, name, kwargs), robust=True)
+
+
+def send(name: str, kwargs: dict[str, Any]) -> None:
+    current_app.send_task(name, kwargs=kwargs, ignore_result=True, retry=False)

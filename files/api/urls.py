@@ -1,0 +1,3 @@
+"""Routes of files."""
+
+urlpatterns: list[object] = []

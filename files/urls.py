@@ -1,0 +1,3 @@
+"""Pages of files."""
+
+urlpatterns: list[object] = []

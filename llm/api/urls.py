@@ -1,0 +1,3 @@
+"""Routes of llm."""
+
+urlpatterns: list[object] = []

@@ -1,0 +1,3 @@
+"""Pages of llm."""
+
+urlpatterns: list[object] = []

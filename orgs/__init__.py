@@ -1,0 +1,1 @@
+"""Tenants: organizations, members, roles, grants, API keys. The only door to guardian."""

@@ -1,0 +1,52 @@
+"""JSON shapes of orgs."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from orgs.models import ApiKey, Membership, Organization, Role
+
+
+class OrganizationSerializer(serializers.ModelSerializer[Organization]):
+    class Meta:
+        model = Organization
+        fields = ("id", "name", "slug", "created_at")
+        read_only_fields = ("id", "slug", "created_at")
+
+
+class MembershipSerializer(serializers.ModelSerializer[Membership]):
+    email = serializers.EmailField(source="user.email", read_only=True)
+    name = serializers.CharField(source="user.get_full_name", read_only=True)
+
+    class Meta:
+        model = Membership
+        fields = ("id", "user", "email", "name", "role", "created_at")
+        read_only_fields = ("id", "user", "created_at")
+
+
+class AddMemberSerializer(serializers.Serializer[Any]):
+    email = serializers.EmailField()
+    role = serializers.ChoiceField(choices=Role.choices)
+
+
+class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
+    class Meta:
+        model = ApiKey
+        fields = (
+            "id", "name", "prefix", "scopes", "expires_at", "revoked_at", "last_used_at",
+            "created_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class CreateKeySerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=80)
+    scopes = serializers.ListField(child=serializers.CharField(), min_length=1)
+    expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+
+
+class CreatedKeySerializer(ApiKeySerializer):
+    token = serializers.CharField(help_text="Shown this once.")
+
+    class Meta(ApiKeySerializer.Meta):
+        fields = (*ApiKeySerializer.Meta.fields, "token")

@@ -1,0 +1,18 @@
+"""Routes of orgs."""
+
+from django.urls import path
+from rest_framework.routers import SimpleRouter
+
+from orgs.api import schema  # noqa: F401 - registers the authentication schemes
+from orgs.api.audit import EntryViewSet
+from orgs.api.views import ApiKeyViewSet, MemberViewSet, MeView, OrganizationView
+
+router = SimpleRouter()
+router.register("members", MemberViewSet, basename="member")
+router.register("keys", ApiKeyViewSet, basename="key")
+router.register("audit", EntryViewSet, basename="audit")
+urlpatterns = [
+    path("me/", MeView.as_view(), name="me"),
+    path("organization/", OrganizationView.as_view(), name="organization"),
+    *router.urls,
+]

@@ -1,0 +1,56 @@
+"""How a server-rendered page starts: signed in, in an organization, allowed."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from core.errors import DomainError, NotFound, PermissionRefused
+from orgs.access import actor_of, require
+from orgs.errors import NoOrganization
+
+View = Callable[..., HttpResponseBase]
+
+
+def page(verb: str) -> Callable[[View], View]:
+    """Decorate a view: puts `request.actor`, checks `verb`, and turns refusals into answers.
+
+    NotFound becomes the 404 page and PermissionRefused the 403 page; any other refusal of a form
+    is shown as a message on the page it came from.
+    """
+
+    def decorate(view: View) -> View:
+        @login_required
+        @wraps(view)
+        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            try:
+                request.actor = actor_of(request)  # type: ignore[attr-defined]
+                require(request.actor, verb)  # type: ignore[attr-defined]
+                return view(request, *args, **kwargs)
+            except DomainError as error:
+                return _refuse(request, error)
+
+        return answer
+
+    return decorate
+
+
+def _refuse(request: HttpRequest, error: DomainError) -> HttpResponseBase:
+    if isinstance(error, NotFound):
+        raise Http404(error.message) from error
+    if isinstance(error, PermissionRefused | NoOrganization) or request.method == "GET":
+        raise PermissionDenied(error.message) from error
+    messages.error(request, error.message)
+    return redirect(_back(request))
+
+
+def _back(request: HttpRequest) -> str:
+    referer = request.headers.get("Referer", "")
+    safe = url_has_allowed_host_and_scheme(referer, {request.get_host()}, request.is_secure())
+    return referer if safe else "/"

@@ -1,0 +1,42 @@
+"""Organizations with people in every role, and keys."""
+
+import factory
+from factory.django import DjangoModelFactory
+
+from accounts.tests.factories import UserFactory
+from orgs.access import Actor
+from orgs.actions import create_key
+from orgs.models import Membership, Organization, Role
+
+
+class OrganizationFactory(DjangoModelFactory):
+    class Meta:
+        model = Organization
+
+    name = factory.Sequence(lambda n: f"Organization {n}")
+    slug = factory.Sequence(lambda n: f"organization-{n}")
+
+
+class MembershipFactory(DjangoModelFactory):
+    class Meta:
+        model = Membership
+
+    organization = factory.SubFactory(OrganizationFactory)
+    user = factory.SubFactory(UserFactory)
+    role = Role.MEMBER
+
+
+def actor_in(organization, role="owner"):
+    """A new person with `role`, as an Actor; `person_in` when you need the user too."""
+    return person_in(organization, role)[1]
+
+
+def person_in(organization, role="owner"):
+    row = MembershipFactory(organization=organization, role=role)
+    return row.user, Actor(organization_id=organization.pk, role=row.role, user_id=row.user.pk)
+
+
+def key_in(organization, *scopes):
+    """The clear token of a new key with `scopes`."""
+    _, token = create_key(actor=actor_in(organization), name="test", scopes=scopes)
+    return token

@@ -1,0 +1,3 @@
+"""Pages of orgs."""
+
+urlpatterns: list[object] = []

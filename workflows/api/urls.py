@@ -1,0 +1,3 @@
+"""Routes of workflows."""
+
+urlpatterns: list[object] = []

@@ -1,0 +1,3 @@
+"""Pages of workflows."""
+
+urlpatterns: list[object] = []
