@@ -1,0 +1,3 @@
+"""Routes of bpm."""
+
+urlpatterns: list[object] = []

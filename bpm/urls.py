@@ -1,0 +1,3 @@
+"""Pages of bpm."""
+
+urlpatterns: list[object] = []
