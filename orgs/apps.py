@@ -8,6 +8,13 @@ class Config(AppConfig):
 
     def ready(self) -> None:
         from accounts.signup import on_signup
+        from core.ui import connect_access, register_nav
         from orgs.actions import found_at_signup
+        from orgs.shell import ShellAccess
 
         on_signup(found_at_signup)
+        connect_access(ShellAccess())
+        register_nav(_("Build"), _("Home"), "home", "home", 100)
+        section = _("Organization")
+        register_nav(section, _("API keys"), "key", "api_keys", 910, verb="key.manage")
+        register_nav(section, _("Members"), "group", "organization_settings", 920)

@@ -1,3 +1,18 @@
-"""Pages of orgs."""
+"""Pages of orgs: home, the organization and its members, API keys."""
 
-urlpatterns: list[object] = []
+from django.urls import path
+
+from orgs import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("navigation/", views.navigation, name="navigation"),
+    path("organization/", views.organization, name="organization_settings"),
+    path("organization/switch/", views.switch_organization, name="organization_switch"),
+    path("organization/members/", views.add_member, name="member_add"),
+    path("organization/members/<uuid:pk>/role/", views.change_role, name="member_role"),
+    path("organization/members/<uuid:pk>/remove/", views.remove_member, name="member_remove"),
+    path("keys/", views.keys, name="api_keys"),
+    path("keys/new/", views.new_key, name="api_key_new"),
+    path("keys/<uuid:pk>/revoke/", views.revoke_key, name="api_key_revoke"),
+]

@@ -1,0 +1,51 @@
+"""Bases for the operators' console. Rooms register their models with these."""
+
+from typing import Any
+
+from django.db.models import Model
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin, StackedInline, TabularInline
+
+
+class ConsoleAdmin(ModelAdmin):
+    """The look every model shares: compact lists, filters applied by a button, pages of 50."""
+
+    list_per_page = 50
+    list_filter_submit = True
+    list_fullwidth = True
+    compressed_fields = True
+    warn_unsaved_form = True
+    show_full_result_count = False
+
+
+class _ReadOnly:
+    """Nobody adds, edits or deletes here, superusers included: rows tell what happened."""
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class ReadOnlyAdmin(_ReadOnly, ConsoleAdmin):
+    """For append-only models: ledger, usage, audit, events, steps."""
+
+    warn_unsaved_form = False
+    actions = None
+
+
+class ReadOnlyTabularInline(_ReadOnly, TabularInline):
+    extra = 0
+    can_delete = False
+    show_change_link = True
+    tab = True
+
+
+class ReadOnlyStackedInline(_ReadOnly, StackedInline):
+    extra = 0
+    can_delete = False
+    tab = True

@@ -1,0 +1,155 @@
+"""What templates need to speak the product's language: money, states, node kinds, times."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.utils import formats, timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrOrPromise
+
+from core.palette import BRAND, css_variables
+
+register = template.Library()
+
+NANOS = 1_000_000_000
+NODE_ICONS = {
+    "start": "play_arrow",
+    "end": "flag",
+    "answer": "chat_bubble",
+    "llm": "auto_awesome",
+    "if-else": "call_split",
+    "code": "code",
+    "template-transform": "text_snippet",
+    "http-request": "language",
+    "variable-aggregator": "merge",
+    "human-input": "how_to_reg",
+    "tool": "build",
+}
+STATES: dict[str, StrOrPromise] = {
+    "draft": _("Draft"),
+    "published": _("Published"),
+    "archived": _("Archived"),
+    "in-review": _("In review"),
+    "queued": _("Queued"),
+    "running": _("Running"),
+    "waiting": _("Waiting"),
+    "succeeded": _("Succeeded"),
+    "partial-succeeded": _("Partly succeeded"),
+    "failed": _("Failed"),
+    "exception": _("Handled failure"),
+    "cancelled": _("Cancelled"),
+    "skipped": _("Skipped"),
+    "open": _("Open"),
+    "claimed": _("Claimed"),
+    "done": _("Done"),
+    "expired": _("Expired"),
+    "approved": _("Approved"),
+    "rejected": _("Rejected"),
+    "held": _("Held"),
+    "captured": _("Captured"),
+    "released": _("Released"),
+    "active": _("Active"),
+    "revoked": _("Revoked"),
+}
+
+
+@register.filter
+def money(nanos: int | None, places: int | None = None) -> str:
+    """Nanos as dollars: exact with at least two decimals, or rounded to `places`."""
+    if nanos is None:
+        return "–"
+    sign = "−" if nanos < 0 else ""
+    if places is not None:
+        return f"{sign}${abs(nanos) / NANOS:,.{places}f}"
+    whole, rest = divmod(abs(nanos), NANOS)
+    decimals = f"{rest:09d}".rstrip("0").ljust(2, "0")
+    return f"{sign}${whole:,}.{decimals}"
+
+
+@register.filter
+def nodeicon(kind: str) -> str:
+    return NODE_ICONS.get(kind, "widgets")
+
+
+@register.filter
+def duration(milliseconds: float | None) -> str:
+    if milliseconds is None:
+        return "–"
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"
+
+
+@register.filter
+def initials(name: str) -> str:
+    parts = name.replace("@", " ").replace(".", " ").split()
+    return "".join(part[0] for part in parts[:2]).upper() or "?"
+
+
+@register.filter
+def pretty(value: Any) -> str:
+    """Any JSON value, indented, for a code block."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+@register.filter
+def plain(number: float) -> str:
+    """A number for an attribute: never localised."""
+    return f"{number:g}"
+
+
+@register.filter
+def state_label(state: str) -> StrOrPromise:
+    key = str(state).replace("_", "-")
+    return STATES.get(key, key.replace("-", " ").capitalize())
+
+
+@register.simple_tag
+def state(value: str) -> SafeString:
+    """`{% state run.state %}`: the badge of a run, node, task, version or key."""
+    key = str(value).replace("_", "-")
+    return format_html(
+        '<span class="ui-badge {}" data-state="{}">{}</span>', key, key, state_label(key)
+    )
+
+
+@register.simple_tag
+def ago(when: datetime | None) -> SafeString | str:
+    """`{% ago run.created_at %}`: relative, with the exact time on hover."""
+    if when is None:
+        return "–"
+    exact = formats.date_format(timezone.localtime(when), "DATETIME_FORMAT")
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        when.isoformat(),
+        f"{exact} {timezone.localtime(when).tzname()}",
+        naturaltime(when),
+    )
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """A symbol of the shipped icon font, hidden from screen readers."""
+    return format_html('<span class="material-symbols-outlined" aria-hidden="true">{}</span>', name)
+
+
+@register.simple_tag
+def ui_palette() -> SafeString:
+    """The palette as CSS variables; error pages have no request, so no context to read it from."""
+    # Our own constants only: nothing here comes from outside.
+    return mark_safe(css_variables())  # noqa: S308
+
+
+@register.simple_tag
+def ui_brand() -> str:
+    return BRAND
