@@ -1,0 +1,275 @@
+"""Layered drawing of a graph, left to right, after Sugiyama, Tagawa and Toda (1981).
+
+Nodes get the layer of their longest path from a source; an edge over several layers passes through
+one point in each (a bend); sweeps of barycentres order the layers so that few edges cross; then
+every node moves as close to its neighbours as its layer has room. Edges that close a circle are
+drawn backwards. Same input, same drawing.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+NODE_WIDTH, NODE_HEIGHT = 208, 64
+BEND_HEIGHT = 12
+GAP_X, GAP_Y = 56, 28
+MARGIN = 24
+SWEEPS = 6
+LABEL_RISE = 6
+
+
+class Point(NamedTuple):
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """An edge as the `d` of an SVG path; its label stands near the source."""
+
+    d: str
+    source: str
+    target: str
+    label: str
+    label_x: float
+    label_y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """`positions` are the top left corners of boxes of NODE_WIDTH by NODE_HEIGHT."""
+
+    positions: dict[str, Point]
+    paths: list[Path]
+    width: float
+    height: float
+
+
+class Link(NamedTuple):
+    source: str
+    target: str
+    label: str
+
+
+@dataclass(slots=True)
+class _Drawing:
+    """Layers of keys; a key is a node's id or, for a bend, the pair (edge number, layer)."""
+
+    layers: list[list[Any]]
+    chains: list[list[Any]]
+    before: dict[Any, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    after: dict[Any, list[Any]] = field(default_factory=lambda: defaultdict(list))
+
+
+def lay_out(nodes: Iterable[Mapping[str, Any]], edges: Iterable[Mapping[str, Any]]) -> Layout:
+    """Place nodes (`{"id"}`) and route edges (`{"source", "target", "label"?}`).
+
+    Edges with an end that is not among the nodes are left out.
+    """
+    ids = list(dict.fromkeys(str(node["id"]) for node in nodes))
+    links = _links(set(ids), edges)
+    layer = _layers(ids, links)
+    drawing = _draw(ids, links, layer)
+    _order(drawing)
+    heights = _heights(drawing)
+    return _measure(ids, links, drawing, heights)
+
+
+def _links(known: set[str], edges: Iterable[Mapping[str, Any]]) -> list[Link]:
+    links = (
+        Link(str(edge["source"]), str(edge["target"]), str(edge.get("label") or "")) for edge in edges
+    )
+    return [link for link in links if link.source in known and link.target in known]
+
+
+def _layers(ids: Sequence[str], links: Sequence[Link]) -> dict[str, int]:
+    """Longest path from a source; where a circle blocks the way, its first node goes ahead."""
+    following: dict[str, list[str]] = defaultdict(list)
+    waiting = dict.fromkeys(ids, 0)
+    for link in links:
+        if link.source != link.target:
+            following[link.source].append(link.target)
+            waiting[link.target] += 1
+    layer = dict.fromkeys(ids, 0)
+    ready = deque(key for key in ids if not waiting[key])
+    done: set[str] = set()
+    blocked = iter(ids)
+    while len(done) < len(ids):
+        if not ready:
+            ready.append(next(key for key in blocked if key not in done))
+        key = ready.popleft()
+        done.add(key)
+        for target in following[key]:
+            if target in done:
+                continue
+            layer[target] = max(layer[target], layer[key] + 1)
+            waiting[target] -= 1
+            if not waiting[target]:
+                ready.append(target)
+    return layer
+
+
+def _draw(ids: Sequence[str], links: Sequence[Link], layer: Mapping[str, int]) -> _Drawing:
+    layers: list[list[Any]] = [[] for _ in range(max(layer.values(), default=-1) + 1)]
+    for key in ids:
+        layers[layer[key]].append(key)
+    drawing = _Drawing(layers, [])
+    for number, link in enumerate(links):
+        first, last = layer[link.source], layer[link.target]
+        bends = [(number, at) for at in range(first + 1, last)]
+        for bend in bends:
+            layers[bend[1]].append(bend)
+        chain: list[Any] = [link.source, *bends, link.target]
+        drawing.chains.append(chain)
+        if first < last:
+            for one, other in zip(chain, chain[1:], strict=False):
+                drawing.after[one].append(other)
+                drawing.before[other].append(one)
+    return drawing
+
+
+def _order(drawing: _Drawing) -> None:
+    """Sort each layer by where its neighbours stand: forwards, backwards, keeping the best."""
+    best, fewest = [list(keys) for keys in drawing.layers], _crossings(drawing)
+    for sweep in range(SWEEPS):
+        if not fewest:
+            break
+        forwards = sweep % 2 == 0
+        layers = drawing.layers if forwards else drawing.layers[::-1]
+        _sweep(layers, drawing.before if forwards else drawing.after)
+        crossings = _crossings(drawing)
+        if crossings < fewest:
+            best, fewest = [list(keys) for keys in drawing.layers], crossings
+    drawing.layers = best
+
+
+def _sweep(layers: Sequence[list[Any]], neighbours: Mapping[Any, list[Any]]) -> None:
+    place: dict[Any, float] = {}
+    for keys in layers:
+        weight = {}
+        for at, key in enumerate(keys):
+            near = neighbours.get(key)
+            weight[key] = sum(place[other] for other in near) / len(near) if near else at
+        keys.sort(key=weight.__getitem__)
+        place = {key: at for at, key in enumerate(keys)}
+
+
+def _crossings(drawing: _Drawing) -> int:
+    """How many pairs of edge pieces cross, counted layer by layer as inversions."""
+    total = 0
+    for keys, following in zip(drawing.layers, drawing.layers[1:], strict=False):
+        place = {key: at for at, key in enumerate(following)}
+        ends: list[int] = []
+        for key in keys:
+            ends.extend(sorted(place[other] for other in drawing.after.get(key, ())))
+        total += _inversions(ends, len(following))
+    return total
+
+
+def _inversions(ends: Sequence[int], size: int) -> int:
+    """Pairs out of order, with a Fenwick tree: n log n, where the naive count is quadratic."""
+    tree = [0] * (size + 1)
+    found = 0
+    for seen, end in enumerate(ends):
+        at, smaller = end + 1, 0
+        while at:
+            smaller += tree[at]
+            at &= at - 1
+        found += seen - smaller
+        at = end + 1
+        while at <= size:
+            tree[at] += 1
+            at += at & -at
+    return found
+
+
+def _heights(drawing: _Drawing) -> dict[Any, float]:
+    """The middle of every node and bend, from top to bottom of its layer."""
+    middle: dict[Any, float] = {}
+    for keys in drawing.layers:
+        _place(keys, drawing.before, middle)
+    for keys in drawing.layers[-2::-1]:
+        _place(keys, drawing.after, middle)
+    for keys in drawing.layers[1:]:
+        _place(keys, drawing.before, middle)
+    return middle
+
+
+def _place(keys: Sequence[Any], neighbours: Mapping[Any, list[Any]], middle: dict[Any, float]) -> None:
+    """Put a layer as near to its neighbours as its order and its gaps allow.
+
+    Keys that would push each other away form a block; a block stands at the mean of its wishes
+    (pool adjacent violators), which is the least squares solution.
+    """
+    blocks: list[tuple[float, int, list[Any]]] = []
+    offset: dict[Any, float] = {}
+    edge = 0.0
+    for key in keys:
+        offset[key] = edge + _size(key) / 2
+        edge += _size(key) + GAP_Y
+        blocks.append((_wish(key, neighbours, middle, offset[key]) - offset[key], 1, [key]))
+        while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:
+            shift, count, members = blocks.pop()
+            other, number, others = blocks.pop()
+            mean = (other * number + shift * count) / (number + count)
+            blocks.append((mean, number + count, others + members))
+    for shift, _, members in blocks:
+        for key in members:
+            middle[key] = offset[key] + shift
+
+
+def _wish(
+    key: Any, neighbours: Mapping[Any, list[Any]], middle: Mapping[Any, float], otherwise: float
+) -> float:
+    near = neighbours.get(key)
+    if near:
+        return sum(middle[other] for other in near) / len(near)
+    return middle.get(key, otherwise)
+
+
+def _size(key: Any) -> int:
+    return NODE_HEIGHT if isinstance(key, str) else BEND_HEIGHT
+
+
+def _measure(
+    ids: Sequence[str], links: Sequence[Link], drawing: _Drawing, middle: Mapping[Any, float]
+) -> Layout:
+    top = min((middle[key] - _size(key) / 2 for key in middle), default=0.0) - MARGIN
+    bottom = max((middle[key] + _size(key) / 2 for key in middle), default=0.0) + MARGIN
+    spot = {
+        key: Point(MARGIN + at * (NODE_WIDTH + GAP_X), round(middle[key] - top, 1))
+        for at, keys in enumerate(drawing.layers)
+        for key in keys
+    }
+    half = NODE_HEIGHT / 2
+    positions = {key: Point(spot[key].x, round(spot[key].y - half, 1)) for key in ids}
+    paths = [_path(link, chain, spot) for link, chain in zip(links, drawing.chains, strict=True)]
+    width = 2 * MARGIN + len(drawing.layers) * (NODE_WIDTH + GAP_X) - GAP_X if ids else 0
+    return Layout(positions, paths, width, round(bottom - top, 1) if ids else 0)
+
+
+def _path(link: Link, chain: Sequence[Any], spot: Mapping[Any, Point]) -> Path:
+    """Out at the right side of the source, straight past each layer, in at the target's left."""
+    start = Point(spot[link.source].x + NODE_WIDTH, spot[link.source].y)
+    pieces = [f"M{start.x:g} {start.y:g}"]
+    here = start
+    for bend in chain[1:-1]:
+        pieces.append(_curve(here, spot[bend]))
+        here = Point(spot[bend].x + NODE_WIDTH, spot[bend].y)
+        pieces.append(f"L{here.x:g} {here.y:g}")
+    pieces.append(_curve(here, spot[link.target]))
+    following = spot[chain[1]]
+    return Path(
+        " ".join(pieces),
+        link.source,
+        link.target,
+        link.label,
+        round((start.x + following.x) / 2, 1),
+        round((start.y + following.y) / 2 - LABEL_RISE, 1),
+    )
+
+
+def _curve(start: Point, end: Point) -> str:
+    bow = max(abs(end.x - start.x) / 2, GAP_X / 2)
+    return f"C{start.x + bow:g} {start.y:g} {end.x - bow:g} {end.y:g} {end.x:g} {end.y:g}"
