@@ -1,0 +1,1 @@
+"""Money: wallets, holds, the ledger that proves them, prices and usage."""
