@@ -102,7 +102,8 @@ def _stamp(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     if trace_id := event.get("trace_id") or peek_trace_id():
         stamped["trace_id"] = trace_id
     stamped["event"] = event.pop("event", "")
-    return stamped | event
+    stamped.update(event)
+    return stamped
 
 
 def _redact_event(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.connector import AddrInfoType
+from django.utils.translation import gettext as _
 
 from core.http.addresses import Network, is_allowed
 from core.http.errors import OutgoingRefused
@@ -33,7 +34,7 @@ class VettingResolver(AbstractResolver):
         found = await self._inner.resolve(host, port, family)
         vetted = [entry for entry in found if is_allowed(entry["host"], self._allow)]
         if found and not vetted:
-            raise OutgoingRefused("This address is not public.", host=host)
+            raise OutgoingRefused(_("This address is not public."), host=host)
         return vetted
 
     async def close(self) -> None:
@@ -74,9 +75,9 @@ def client_session(
 
 def _vetted_socket(info: AddrInfoType, allow: tuple[Network, ...]) -> socket.socket:
     """Last gate before every connection: literal addresses never see the resolver."""
-    family, kind, protocol, _, address = info
+    family, kind, protocol, _name, address = info
     if not is_allowed(str(address[0]), allow):
-        raise OutgoingRefused("This address is not public.", host=str(address[0]))
+        raise OutgoingRefused(_("This address is not public."), host=str(address[0]))
     return socket.socket(family, kind, protocol)
 
 
@@ -98,4 +99,4 @@ async def _refuse_redirect(
     context: SimpleNamespace,
     params: aiohttp.TraceRequestRedirectParams,
 ) -> None:
-    raise OutgoingRefused("The server redirected elsewhere.", location=str(params.url))
+    raise OutgoingRefused(_("The server redirected elsewhere."), location=str(params.url))

@@ -6,6 +6,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import SplitResult, urlsplit
 
 import idna
+from django.utils.translation import gettext as _
 from yarl import URL
 
 from core.http.addresses import Address, Network, is_allowed
@@ -26,17 +27,17 @@ def check_url(url: str, *, allow: Iterable[Network] = ()) -> URL:
     Only http and https, no userinfo, and a host that is a name or a canonical address which is
     allowed. Names are judged again when they are resolved. Raises OutgoingRefused.
     """
-    if not isinstance(url, str) or len(url) > MAX_URL_LENGTH or _CONTROL.search(url):
-        raise OutgoingRefused("The URL contains characters that do not belong in one.")
+    if len(url) > MAX_URL_LENGTH or _CONTROL.search(url):
+        raise OutgoingRefused(_("The URL contains characters that do not belong in one."))
     if not _START.match(url):
-        raise OutgoingRefused("Only http:// and https:// URLs with a host can be called.")
+        raise OutgoingRefused(_("Only http:// and https:// URLs with a host can be called."))
     parts = _split(url)
     match = _AUTHORITY.fullmatch(parts.netloc)
     if match is None or int(match["port"] or 80) not in range(1, 65536):
-        raise OutgoingRefused("The host of the URL is not valid.")
+        raise OutgoingRefused(_("The host of the URL is not valid."))
     host = _host(match["host"])
     if not _may_call(host, tuple(allow)):
-        raise OutgoingRefused("This address is not public.", host=str(host))
+        raise OutgoingRefused(_("This address is not public."), host=str(host))
     return _same_everywhere(url, match["host"], host)
 
 
@@ -44,7 +45,7 @@ def _split(url: str) -> SplitResult:
     try:
         return urlsplit(url)
     except ValueError as error:
-        raise OutgoingRefused("The URL is not valid.") from error
+        raise OutgoingRefused(_("The URL is not valid.")) from error
 
 
 def _host(text: str) -> Address | str:
@@ -57,9 +58,9 @@ def _host(text: str) -> Address | str:
         if _NUMBER.fullmatch(labels[-1]):  # 127.1, 0x7f000001, 017700000001: only a.b.c.d passes
             return IPv4Address(text)
     except (AddressValueError, idna.IDNAError) as error:
-        raise OutgoingRefused("The host of the URL is not valid.") from error
+        raise OutgoingRefused(_("The host of the URL is not valid.")) from error
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise OutgoingRefused("The host of the URL is not valid.")
+        raise OutgoingRefused(_("The host of the URL is not valid."))
     return name
 
 
@@ -84,8 +85,8 @@ def _same_everywhere(url: str, text: str, host: Address | str) -> URL:
             url = url.replace(text, expected, 1)
         parsed = URL(url)
     except ValueError as error:
-        raise OutgoingRefused("The URL is not valid.") from error
+        raise OutgoingRefused(_("The URL is not valid.")) from error
     seen = (parsed.raw_host or "").lower().removesuffix(".")
     if seen != expected or parsed.raw_user is not None or parsed.raw_password is not None:
-        raise OutgoingRefused("The host of the URL can be read in two ways.")
+        raise OutgoingRefused(_("The host of the URL can be read in two ways."))
     return parsed

@@ -23,7 +23,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True)
 class Seen:
-    """A request as it arrived; `body` is complete before the handler starts."""
+    """A request as it arrived: `query` as on the wire, `body` whole before the handler starts."""
 
     method: str
     path: str
@@ -78,6 +78,12 @@ class LocalServer:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         self.requests.append(
-            Seen(request.method, request.path, request.query_string, request.headers, body)
+            Seen(
+                request.method,
+                request.path,
+                request.rel_url.raw_query_string,
+                request.headers,
+                body,
+            )
         )
         return await self._handler(request)
