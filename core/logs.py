@@ -38,7 +38,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(://)[^\s/:@\"']*:[^\s/@\"']+@"), rf"\1{REDACTED}@"),
     (
         re.compile(
-            r"\b((?:set-)?cookie|(?:proxy-)?authorization)(\s*:\s*)[^\r\n\"']+", re.IGNORECASE
+            r"\b((?:set-)?cookie|(?:proxy-)?authorization)(\s*:\s*)(?![\s\"'])[^\r\n\"']+",
+            re.IGNORECASE,
         ),
         rf"\1\2{REDACTED}",
     ),
@@ -125,7 +126,6 @@ def _processors(fmt: str) -> list[Processor]:
         structlog.processors.JSONRenderer(ensure_ascii=False),
     ]
     return [
-        structlog.stdlib.ExtraAdder(),
         _stamp,
         structlog.processors.format_exc_info,
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -142,6 +142,7 @@ def logging_config(level: str, fmt: str) -> dict[str, Any]:
         "formatters": {
             "line": {
                 "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": [structlog.stdlib.ExtraAdder()],
                 "processors": _processors(fmt),
             }
         },

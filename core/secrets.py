@@ -171,7 +171,7 @@ class SecretField(models.TextField[str | SecretValue, SecretValue]):
         return self._place(instance.pk)
 
     def _place(self, pk: object) -> bytes:
-        table = self.model._meta.db_table  # noqa: SLF001 - Django's documented model API
+        table = self.model._meta.db_table
         return f"{table}|{self.column}|{pk}".encode()
 
     def from_db_value(self, value: str | None, expression: object, connection: object) -> Any:
@@ -228,7 +228,7 @@ class SecretField(models.TextField[str | SecretValue, SecretValue]):
 
 
 def secret_fields(model: type[models.Model]) -> list[SecretField]:
-    fields = model._meta.local_fields  # noqa: SLF001 - Django's documented model API
+    fields = model._meta.local_fields
     return [field for field in fields if isinstance(field, SecretField)]
 
 
@@ -238,7 +238,7 @@ def rotate(field: SecretField, batch: int = 200) -> Iterator[tuple[int, int]]:
     Each row is replaced only if it still holds what was read, so writers are not disturbed and
     running twice is harmless. Raises SecretUnreadable at the first row that does not open.
     """
-    everything = field.model._base_manager  # noqa: SLF001 - Django's documented model API
+    everything = field.model._base_manager
     rows = everything.exclude(**{field.name: ""}).order_by("pk")
     after = None
     while True:
@@ -254,6 +254,6 @@ def _rotate_row(field: SecretField, pk: object, stored: _Sealed) -> int:
     renewed = field.rotated(pk, stored)
     if renewed is None:
         return 0
-    everything = field.model._base_manager  # noqa: SLF001 - Django's documented model API
+    everything = field.model._base_manager
     unchanged = everything.filter(**{"pk": pk, field.name: stored})
     return unchanged.update(**{field.name: renewed})
