@@ -1,3 +1,9 @@
 """Routes of files."""
 
-urlpatterns: list[object] = []
+from rest_framework.routers import SimpleRouter
+
+from files.api.views import FileViewSet
+
+router = SimpleRouter(use_regex_path=False)
+router.register("files", FileViewSet, basename="file")
+urlpatterns = router.urls

@@ -1,0 +1,15 @@
+"""Operators see which files there are; they never read or change a tenant's content here."""
+
+from django.contrib import admin
+
+from core.admin import ReadOnlyAdmin
+from files.models import StoredFile
+
+
+@admin.register(StoredFile)
+class StoredFileAdmin(ReadOnlyAdmin):
+    list_display = ("name", "organization", "kind", "content_type", "size", "created_at")
+    list_filter = ("kind", "content_type", "created_at")
+    list_select_related = ("organization",)
+    search_fields = ("name", "=id", "=sha256", "organization__name")
+    ordering = ("-id",)

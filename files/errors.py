@@ -1,0 +1,24 @@
+"""Reasons the file service says no."""
+
+from http import HTTPStatus
+
+from core.errors import DomainError
+
+
+class FileTooLarge(DomainError):
+    code = "file_too_large"
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class FileGone(DomainError):
+    """The row is there, its content is not: lost or taken away behind our back."""
+
+    code = "file_gone"
+    status = HTTPStatus.GONE
+
+
+class StorageUnavailable(DomainError):
+    """The disk or the object store does not answer; worth another try later."""
+
+    code = "storage_unavailable"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
