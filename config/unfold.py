@@ -145,7 +145,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": True,
     "COLORS": PALETTE,
     "BORDER_RADIUS": BORDER_RADIUS,
-    "STYLES": [stylesheet(name) for name in ("app", "components", "feedback", "work")],
+    "STYLES": [stylesheet(name) for name in ("app", "components", "feedback", "work", "account")],
     "SCRIPTS": [lambda request: static("ui/app.js")],
     "ENVIRONMENT": "config.unfold.environment",
     "DASHBOARD_CALLBACK": "core.ui.dashboard_callback",

@@ -108,7 +108,7 @@ def connect_access(access: Access) -> None:
     _access = access
 
 
-def register_nav(  # noqa: PLR0913, PLR0917 - a table row, each column named
+def register_nav(  # noqa: PLR0917 - a table row, each column named
     section: StrOrPromise,
     label: StrOrPromise,
     icon: str,

@@ -6,13 +6,16 @@ from typing import Any
 
 from django import template
 from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.template import Context
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
 from core.palette import BRAND, css_variables
+from core.trace import peek_trace_id
 
 register = template.Library()
 
@@ -30,6 +33,23 @@ NODE_ICONS = {
     "human-input": "how_to_reg",
     "tool": "build",
 }
+# The first mark that occurs wins: Edge and Opera also say Chrome, Chrome also says Safari.
+BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR", "Opera"),
+    ("Firefox", "Firefox"),
+    ("Chrome", "Chrome"),
+    ("Safari", "Safari"),
+    ("curl", "curl"),
+)
+SYSTEMS = (
+    ("Windows", "Windows"),
+    ("Android", "Android"),
+    ("iPhone", "iOS"),
+    ("iPad", "iPadOS"),
+    ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)
 STATES: dict[str, StrOrPromise] = {
     "draft": _("Draft"),
     "published": _("Published"),
@@ -153,3 +173,36 @@ def ui_palette() -> SafeString:
 @register.simple_tag
 def ui_brand() -> str:
     return BRAND
+
+
+@register.simple_tag
+def trace_id() -> str:
+    """The trace of the request that failed, for an error page."""
+    return peek_trace_id()
+
+
+@register.filter
+def browser(agent: str) -> str:
+    """Browser and system out of a User-Agent header; its first word where it says neither."""
+    first = agent.partition("/")[0]
+    name = next((label for mark, label in BROWSERS if mark in agent), first)
+    system = next((label for mark, label in SYSTEMS if mark in agent), "")
+    if not system:
+        return name or gettext("Unknown")
+    return gettext("%(browser)s on %(system)s") % {"browser": name, "system": system}
+
+
+@register.simple_tag(takes_context=True)
+def may(context: Context, verb: str) -> bool:
+    """`{% may "run.control" as allowed %}`: whether the reader holds `verb`, to show a control.
+
+    The view behind the control asks again.
+    """
+    shell = context.get("shell")
+    return shell.may(verb) if shell is not None else False
+
+
+@register.filter(name="is")
+def is_same(value: object, other: object) -> bool:
+    """Equality as a filter, for `{% with %}`."""
+    return value == other

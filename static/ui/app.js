@@ -131,6 +131,10 @@
     });
   });
 
+  document.addEventListener("change", (event) => {
+    event.target.closest("form[data-submit-on-change]")?.requestSubmit();
+  });
+
   // A form is sent once, however often its button is pressed.
   document.addEventListener("submit", (event) => {
     const ours = document.body.matches(".ui") && event.target.method === "post";
