@@ -1,7 +1,31 @@
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from orgs.access import Actor
 
 
 class Config(AppConfig):
     name = "bpm"
     verbose_name = _("Approvals")
+
+    def ready(self) -> None:
+        from bpm.inbox import count_waiting
+        from core.ui import register_home_panel, register_nav
+
+        register_nav(
+            _("Work"), _("Inbox"), "inbox", "inbox", 200, verb="task.view", badge=count_waiting
+        )
+        register_home_panel(
+            "waiting", "bpm/_waiting.html", _waiting, 100, verb="task.decide", span="side"
+        )
+
+
+def _waiting(actor: "Actor") -> Mapping[str, Any]:
+    """The most urgent tasks of a person, for the home page."""
+    from bpm.inbox import Box
+
+    return {"box": Box(actor, length=5)}

@@ -152,6 +152,14 @@ class HumanTaskQuerySet(TenantQuerySet):
         """One query for a list that shows who asked and who holds the task."""
         return self.select_related("process__requester", "claimed_by")
 
+    def with_history(self) -> Self:
+        """Three more queries, however long the history."""
+        return self.prefetch_related(
+            models.Prefetch("candidates", Candidate.objects.order_by("pk")),
+            models.Prefetch("decisions", Decision.objects.select_related("actor").order_by("pk")),
+            models.Prefetch("comments", Comment.objects.select_related("author").order_by("pk")),
+        )
+
     def urgent_first(self) -> Self:
         return self.order_by(models.F("due_at").asc(nulls_last=True), "pk")
 

@@ -1,0 +1,1 @@
+"""Tasks over HTTP, under `/api/v1/tasks/`."""
