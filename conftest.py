@@ -1,10 +1,12 @@
 """Fixtures every suite needs."""
 
+from collections.abc import Iterator
+
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def _empty_append_only_tables(request):
+def _empty_append_only_tables(request: pytest.FixtureRequest) -> Iterator[None]:
     """After a test that commits: empty what the flush could not.
 
     SQLite flushes with DELETE, which the triggers named `…append_only…` refuse. They are taken
@@ -19,7 +21,7 @@ def _empty_append_only_tables(request):
         _empty()
 
 
-def _empty():
+def _empty() -> None:
     from django.db import connection  # noqa: PLC0415 - after the settings are chosen
 
     if connection.vendor != "sqlite":
@@ -33,6 +35,6 @@ def _empty():
         for name, _, _ in triggers:
             cursor.execute(f'DROP TRIGGER "{name}"')
         for table in {table for _, table, _ in triggers}:
-            cursor.execute(f'DELETE FROM "{table}"')
+            cursor.execute(f'DELETE FROM "{table}"')  # noqa: S608 - names from the catalog
         for _, _, sql in triggers:
             cursor.execute(sql)

@@ -1,0 +1,1 @@
+"""Providers, models and the one way out to them: the gateway."""

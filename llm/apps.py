@@ -1,5 +1,10 @@
+"""llm knows models and calls them, through the gateway only."""
+
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class Config(AppConfig):
     name = "llm"
+    verbose_name = _("Models")
+    default_auto_field = "django.db.models.BigAutoField"

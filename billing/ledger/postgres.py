@@ -143,8 +143,8 @@ class PostgresLedger:
     def __init__(self) -> None:
         self._pool: AsyncConnectionPool[AsyncConnection[Row]] | None = None
         self._opening = asyncio.Lock()
-        self._holds = GroupCommitter(self._flush_holds)
-        self._settlements = GroupCommitter(self._flush_settlements)
+        self._holds: GroupCommitter[HoldRequest, HoldOutcome] = GroupCommitter(self._flush_holds)
+        self._settlements: GroupCommitter[Settlement, Settled] = GroupCommitter(self._flush_settlements)
 
     async def hold(self, request: HoldRequest) -> HoldOutcome:
         return await self._holds.put(request)
@@ -212,9 +212,7 @@ class PostgresLedger:
         keys = [[item.wallet_id for item in items], [item.billing_ref for item in items]]
         cursor = await connection.execute(EXISTING, keys)
         known = {(row[0], row[1]): Existing(*row[2:]) for row in await cursor.fetchall()}
-        judged = {
-            item.hold_id: judge(item, known[item.key]) for item in items if item.key in known
-        }
+        judged = {item.hold_id: judge(item, known[item.key]) for item in items if item.key in known}
         claims = {o.hold_id for o in judged.values() if isinstance(o, Held) and o.taken_over}
         if claims:
             cursor = await connection.execute(TAKE_OVER, [HOLD_LIFETIME, list(claims)])

@@ -1,0 +1,46 @@
+"""Counting tokens without a tokenizer: a stated rule of thumb, never a claim of exactness.
+
+`estimate` (4 bytes of UTF-8 a token) charges where a provider reports nothing, `ceiling` (3 bytes,
+and more per message) sizes holds so that real counts stay below it for ordinary text.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+MEDIA_TOKENS = 2_000
+"""Set aside for an image, a sound or a file in a message, whose bytes say nothing about tokens."""
+
+
+def estimate(text: str) -> int:
+    return -(-len(text.encode()) // 4)
+
+
+def estimate_prompt(body: dict[str, Any]) -> int:
+    return sum(-(-size // 4) for size in _sizes(body)) + 4 * len(body.get("messages") or ())
+
+
+def ceiling(body: dict[str, Any]) -> int:
+    return sum(-(-size // 3) for size in _sizes(body)) + 8 * len(body.get("messages") or ()) + 8
+
+
+def _sizes(body: dict[str, Any]) -> Iterator[int]:
+    """Bytes of everything a provider counts as prompt."""
+    for message in body.get("messages") or ():
+        if isinstance(message, dict):
+            yield from _content_sizes(message.get("content"))
+            yield sum(_json_size(message[key]) for key in ("tool_calls", "name") if key in message)
+    yield sum(_json_size(body[key]) for key in ("tools", "functions", "response_format") if key in body)  # fmt: skip
+
+
+def _content_sizes(content: Any) -> Iterator[int]:
+    if isinstance(content, str):
+        yield len(content.encode())
+    elif isinstance(content, list):
+        for part in content:
+            text = part.get("text") if isinstance(part, dict) else part
+            yield len(text.encode()) if isinstance(text, str) else 3 * MEDIA_TOKENS
+
+
+def _json_size(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False).encode())
