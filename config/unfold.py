@@ -24,7 +24,9 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
         {
             "workflows.run": "play_circle",
             "bpm.humantask": "approval",
+            "bpm.processinfo": "rule",
             "bpm.decision": "how_to_reg",
+            "bpm.comment": "chat",
             "audit.entry": "history",
         },
     ),
@@ -77,9 +79,12 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
             "django_celery_beat.periodictask": "schedule",
             "django_celery_beat.intervalschedule": "timer",
             "django_celery_beat.crontabschedule": "event_repeat",
-            "django_celery_beat.solarschedule": "wb_sunny",
             "django_celery_beat.clockedschedule": "alarm",
-            "files.file": "draft",
+            "files.storedfile": "draft",
+            "bpm.definition": "account_tree",
+            "bpm.definitionversion": "layers",
+            "viewflow.process": "schema",
+            "viewflow.task": "task",
         },
     ),
 )
@@ -101,7 +106,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     ]
     groups[-1]["items"] += [_item(model, "table_rows") for model in registry.values()]
     overview = {"title": _("Overview"), "icon": "space_dashboard", "link": reverse("admin:index")}
-    groups[0]["items"].insert(0, overview)
+    groups[0] |= {"separator": False, "items": [overview, *groups[0]["items"]]}
     return [group for group in groups if group["items"]]
 
 

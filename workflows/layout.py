@@ -9,6 +9,7 @@ drawn backwards. Same input, same drawing.
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 NODE_WIDTH, NODE_HEIGHT = 208, 64
@@ -78,7 +79,8 @@ def lay_out(nodes: Iterable[Mapping[str, Any]], edges: Iterable[Mapping[str, Any
 
 def _links(known: set[str], edges: Iterable[Mapping[str, Any]]) -> list[Link]:
     links = (
-        Link(str(edge["source"]), str(edge["target"]), str(edge.get("label") or "")) for edge in edges
+        Link(str(edge["source"]), str(edge["target"]), str(edge.get("label") or ""))
+        for edge in edges
     )
     return [link for link in links if link.source in known and link.target in known]
 
@@ -123,7 +125,7 @@ def _draw(ids: Sequence[str], links: Sequence[Link], layer: Mapping[str, int]) -
         chain: list[Any] = [link.source, *bends, link.target]
         drawing.chains.append(chain)
         if first < last:
-            for one, other in zip(chain, chain[1:], strict=False):
+            for one, other in pairwise(chain):
                 drawing.after[one].append(other)
                 drawing.before[other].append(one)
     return drawing
@@ -158,7 +160,7 @@ def _sweep(layers: Sequence[list[Any]], neighbours: Mapping[Any, list[Any]]) -> 
 def _crossings(drawing: _Drawing) -> int:
     """How many pairs of edge pieces cross, counted layer by layer as inversions."""
     total = 0
-    for keys, following in zip(drawing.layers, drawing.layers[1:], strict=False):
+    for keys, following in pairwise(drawing.layers):
         place = {key: at for at, key in enumerate(following)}
         ends: list[int] = []
         for key in keys:
@@ -196,7 +198,9 @@ def _heights(drawing: _Drawing) -> dict[Any, float]:
     return middle
 
 
-def _place(keys: Sequence[Any], neighbours: Mapping[Any, list[Any]], middle: dict[Any, float]) -> None:
+def _place(
+    keys: Sequence[Any], neighbours: Mapping[Any, list[Any]], middle: dict[Any, float]
+) -> None:
     """Put a layer as near to its neighbours as its order and its gaps allow.
 
     Keys that would push each other away form a block; a block stands at the mean of its wishes

@@ -1,3 +1,19 @@
 """Pages of workflows."""
 
-urlpatterns: list[object] = []
+from django.urls import path
+
+from workflows import views
+
+urlpatterns = [
+    path("workflows/", views.workflows, name="workflows"),
+    path("workflows/import/", views.import_page, name="workflow_import"),
+    path("workflows/<uuid:pk>/", views.workflow, name="workflow"),
+    path("workflows/<uuid:pk>/publish/", views.publish, name="workflow_publish"),
+    path("workflows/<uuid:pk>/start/", views.start, name="workflow_start"),
+    path("runs/", views.runs, name="runs"),
+    path("runs/<uuid:pk>/", views.run, name="run"),
+    path("runs/<uuid:pk>/result/", views.run_result, name="run_result"),
+    path("runs/<uuid:pk>/node/", views.run_node, name="run_node"),
+    path("runs/<uuid:pk>/cancel/", views.cancel, name="run_cancel"),
+    path("trace/", views.trace, name="trace_search"),
+]

@@ -1,3 +1,22 @@
 """Routes of workflows."""
 
-urlpatterns: list[object] = []
+from django.urls import path
+from rest_framework.routers import SimpleRouter
+
+from workflows.api.views import (
+    RunViewSet,
+    TraceView,
+    VersionViewSet,
+    WorkflowViewSet,
+    stream_run,
+)
+
+router = SimpleRouter(use_regex_path=False)
+router.register("workflows", WorkflowViewSet, basename="workflow")
+router.register("versions", VersionViewSet, basename="version")
+router.register("runs", RunViewSet, basename="run")
+urlpatterns = [
+    path("runs/<uuid:pk>/stream/", stream_run, name="run-stream"),
+    path("trace/<str:trace_id>/", TraceView.as_view(), name="trace"),
+    *router.urls,
+]

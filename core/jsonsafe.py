@@ -1,0 +1,30 @@
+"""JSON that both databases accept: no NUL, no lone surrogate, no NaN."""
+
+import json
+import math
+from typing import Any
+
+
+def dump_json(value: Any) -> str:
+    """`value` as JSON text; what JSON or PostgreSQL cannot hold is replaced, never refused."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+        text.encode()
+    except (ValueError, UnicodeEncodeError):
+        return json.dumps(clean(value), ensure_ascii=False, default=str)
+    if "\\u0000" in text:
+        return json.dumps(clean(value), ensure_ascii=False, default=str)
+    return text
+
+
+def clean(value: Any) -> Any:
+    """A copy without what jsonb refuses: NUL becomes U+FFFD, NaN and infinities become null."""
+    if isinstance(value, str):
+        return value.replace("\x00", "�").encode("utf-8", "replace").decode("utf-8", "replace")
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(clean(key)): clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean(item) for item in value]
+    return value

@@ -1,0 +1,90 @@
+// The live view of one run: server-sent events move the graph, the log and the text.
+(() => {
+  const view = document.getElementById("run");
+  if (!view) return;
+  const NODE_STATE = { started: "running", retried: "running" };
+  const RUN_STATE = { started: "running", resumed: "running" };
+  const log = document.getElementById("log");
+  const endings = ["run.succeeded", "run.failed", "run.cancelled"];
+  const kinds = [
+    "run.queued", "run.started", "run.waiting", "run.resumed", ...endings,
+    "node.started", "node.succeeded", "node.failed", "node.retried", "node.waiting", "node.exception",
+  ];
+
+  const nodeOf = (id) => view.querySelector(`[data-node="${CSS.escape(id)}"]`);
+
+  function paintEdges() {
+    view.querySelectorAll(".edge").forEach((edge) => {
+      const source = nodeOf(edge.dataset.source)?.dataset.state;
+      const target = nodeOf(edge.dataset.target)?.dataset.state;
+      const settled = ["succeeded", "exception"].includes(source);
+      edge.classList.toggle("on", settled && ["running", "waiting"].includes(target));
+      edge.classList.toggle("done", settled && ["succeeded", "failed", "exception"].includes(target));
+    });
+  }
+
+  function setNode(event) {
+    const node = nodeOf(event.node_id);
+    if (!node) return;
+    const word = event.kind.replace("node.", "");
+    node.dataset.state = NODE_STATE[word] ?? word;
+    const { ms, tokens } = event.data;
+    if (ms != null) {
+      const note = [`${Math.round(ms)} ms`, tokens ? `${tokens} tok` : ""].filter(Boolean);
+      node.querySelector("[data-note]").textContent = note.join(" · ");
+    }
+    if (node.dataset.state === "running") {
+      node.scrollIntoView({ block: "nearest", inline: "center", behavior: "smooth" });
+    }
+    paintEdges();
+  }
+
+  function setRun(event) {
+    const word = event.kind.replace("run.", "");
+    const badge = document.querySelector("#run-state .ui-badge");
+    const state = event.data.state ?? RUN_STATE[word] ?? word;
+    badge.className = `ui-badge ${state}`;
+    badge.dataset.state = state;
+    badge.textContent = document.getElementById("run-words").dataset[state.replace(/-(\w)/g, (_, c) => c.toUpperCase())] ?? state;
+    if (endings.includes(event.kind) || word === "waiting" || word === "resumed") refresh();
+    if (endings.includes(event.kind)) document.getElementById("cancel-form")?.remove();
+  }
+
+  function refresh() {
+    htmx.ajax("GET", view.dataset.result, { target: "#result", swap: "innerHTML" });
+    document.body.dispatchEvent(new CustomEvent("ui:changed"));
+  }
+
+  function addLine(event) {
+    const line = document.createElement("div");
+    const parts = [event.at.slice(11, 19), `${event.kind} ${event.node_id}`, event.data.ms != null ? `${Math.round(event.data.ms)} ms` : ""];
+    for (const part of parts) {
+      const span = document.createElement("span");
+      span.textContent = part;
+      line.append(span);
+    }
+    if (event.kind.endsWith(".failed")) line.className = "bad";
+    log.append(line);
+    log.scrollTop = log.scrollHeight;
+  }
+
+  function take(message) {
+    const event = JSON.parse(message.data);
+    addLine(event);
+    if (event.kind.startsWith("node.")) setNode(event);
+    else setRun(event);
+    if (endings.includes(event.kind)) source.close();
+  }
+
+  paintEdges();
+  view.addEventListener("click", (event) => {
+    if (event.target.closest("[data-node]")) document.getElementById("tab-detail").click();
+  });
+  if (view.dataset.live !== "1") return;
+  const source = new EventSource(`${view.dataset.stream}?after=${view.dataset.seq}`);
+  kinds.forEach((kind) => source.addEventListener(kind, take));
+  source.addEventListener("delta", (message) => {
+    const target = document.getElementById("live-text");
+    if (target) target.textContent += JSON.parse(message.data).text;
+  });
+})();

@@ -1,0 +1,133 @@
+"""Importing flows and publishing their versions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils.timezone import now
+
+from audit.actions import record
+from core.errors import NotFound
+from files.actions import store_file
+from orgs.access import Actor, require
+from workflows.dify import Imported, load_flow
+from workflows.errors import FileTooLarge, ImportRefused, UnboundTools
+from workflows.models import Workflow, WorkflowVersion
+
+MAX_BYTES = 10 * 1024 * 1024
+
+
+def read_flow(raw: bytes, *, name: str = "") -> Imported:
+    """Read a flow file and report on it; stores nothing. Raises FileTooLarge."""
+    if len(raw) > MAX_BYTES:
+        raise FileTooLarge("A flow file can have at most 10 MB.", size=len(raw), limit=MAX_BYTES)
+    return load_flow(raw, name=name)
+
+
+def checksum_of(definition: dict[str, Any]) -> str:
+    text = json.dumps(definition, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def import_flow(
+    *, actor: Actor, raw: bytes, filename: str, name: str = "", workflow_id: UUID | None = None
+) -> WorkflowVersion:
+    """Store a flow file as version 1 of a new workflow, or as the next one of `workflow_id`.
+
+    The original is kept byte for byte. Raises ImportRefused, with the whole report in its detail,
+    when the file has a fault; nothing is stored then.
+    """
+    target = _target(actor, workflow_id)
+    imported = read_flow(raw, name=name)
+    if imported.definition is None or not imported.report["ok"]:
+        raise ImportRefused("The flow has faults; nothing was stored.", report=imported.report)
+    return _store_version(actor, target, imported, raw, filename)
+
+
+def _target(actor: Actor, workflow_id: UUID | None) -> Workflow | None:
+    if workflow_id is None:
+        require(actor, "workflow.edit")
+        return None
+    workflow = Workflow.objects.visible_to(actor).filter(pk=workflow_id).first()
+    if workflow is None:
+        raise NotFound("There is no such workflow.")
+    require(actor, "workflow.edit", workflow)
+    found: Workflow = workflow
+    return found
+
+
+@transaction.atomic
+def _store_version(
+    actor: Actor, workflow: Workflow | None, imported: Imported, raw: bytes, filename: str
+) -> WorkflowVersion:
+    if workflow is None:
+        workflow = Workflow.objects.create(
+            organization_id=actor.organization_id,
+            name=(imported.name or filename)[:120],
+            description=imported.description[:5000],
+            mode=imported.mode,
+            created_by_id=actor.user_id,
+        )
+    workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
+    workflow.latest_number += 1
+    workflow.save(update_fields=["latest_number", "updated_at"])
+    assert imported.definition is not None  # noqa: S101 - import_flow refused it otherwise
+    source = store_file(
+        actor=actor, name=filename, content=raw, content_type="application/yaml", kind="flow"
+    )
+    version = WorkflowVersion.objects.create(
+        organization_id=actor.organization_id,
+        workflow=workflow,
+        number=workflow.latest_number,
+        definition=imported.definition,
+        checksum=checksum_of(imported.definition),
+        report=imported.report,
+        source=source,
+        created_by_id=actor.user_id,
+    )
+    _note("workflows.version.imported", actor, version)
+    return version
+
+
+@transaction.atomic
+def publish_version(*, actor: Actor, version_id: UUID) -> WorkflowVersion:
+    """Make a version the one that runs. Repeating it changes nothing.
+
+    Raises UnboundTools, naming them, when a connector is not bound yet.
+    """
+    version = (
+        WorkflowVersion.objects.visible_to(actor)
+        .select_related("workflow")
+        .filter(pk=version_id)
+        .first()
+    )
+    if version is None:
+        raise NotFound("There is no such version.")
+    workflow = Workflow.objects.select_for_update().get(pk=version.workflow_id)
+    require(actor, "workflow.publish", workflow)
+    if version.unbound:
+        raise UnboundTools("Bind these tools before you publish.", tools=version.unbound)
+    if workflow.published_id != version.pk:
+        before = workflow.published_id
+        workflow.published = version
+        workflow.save(update_fields=["published", "updated_at"])
+        WorkflowVersion.objects.filter(pk=version.pk).update(published_at=now())
+        _note("workflows.version.published", actor, version, before=str(before or ""))
+    version.refresh_from_db()
+    found: WorkflowVersion = version
+    return found
+
+
+def _note(action: str, actor: Actor, version: WorkflowVersion, **data: str) -> None:
+    record(
+        action,
+        actor=actor,
+        target_type="workflow_version",
+        target_id=version.pk,
+        summary=f"{version.workflow.name} v{version.number}",
+        data={"workflow": str(version.workflow_id), "checksum": version.checksum, **data},
+    )

@@ -1,0 +1,111 @@
+"""Operators see workflows and runs here, and cancel runs; nothing is edited by hand."""
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin, TabularInline
+
+from core.admin import ReadOnlyAdmin
+from core.templatetags.ui import money
+from orgs.access import system_actor
+from workflows.actions import cancel_run
+from workflows.errors import RunFinished
+from workflows.models import Event, Run, RunWait, Step, WorkerProcess, Workflow, WorkflowVersion
+
+
+class VersionInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
+    model = WorkflowVersion
+    fk_name = "workflow"
+    fields = ("number", "checksum", "note", "published_at", "created_at")
+    readonly_fields = fields
+    can_delete = False
+    extra = 0
+    show_change_link = True
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
+@admin.register(Workflow)
+class WorkflowAdmin(ModelAdmin):  # type: ignore[misc]
+    list_display = ("name", "organization", "mode", "published", "latest_number", "updated_at")
+    list_filter = ("mode", "created_at")
+    list_select_related = ("organization", "published")
+    search_fields = ("name", "organization__name", "=id")
+    readonly_fields = ("id", "organization", "mode", "published", "latest_number", "created_by_id")
+    inlines = (VersionInline,)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # a workflow is born by an import, with its report
+
+
+@admin.register(WorkflowVersion)
+class VersionAdmin(ReadOnlyAdmin, ModelAdmin):  # type: ignore[misc]
+    list_display = ("workflow", "number", "organization", "checksum", "published_at", "created_at")
+    list_filter = ("published_at", "created_at")
+    list_select_related = ("workflow", "organization")
+    search_fields = ("workflow__name", "=id", "=checksum")
+
+
+class StepInline(TabularInline):  # type: ignore[misc]
+    model = Step
+    fields = ("node_id", "kind", "status", "attempts", "error", "cost", "started_at", "ended_at")
+    readonly_fields = fields
+    ordering = ("pk",)
+    can_delete = False
+    extra = 0
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnlyAdmin, ModelAdmin):  # type: ignore[misc]
+    list_display = (
+        "public_id", "workflow", "organization", "state", "trigger", "step_count", "tokens",
+        "amount", "created_at",
+    )  # fmt: skip
+    list_filter = ("state", "trigger", "created_at")
+    list_select_related = ("workflow", "organization")
+    search_fields = ("=public_id", "=trace_id", "workflow__name")
+    show_full_result_count = False
+    ordering = ("-id",)
+    inlines = (StepInline,)
+    actions = ("cancel",)
+
+    @admin.display(description=_("cost"))
+    def amount(self, run: Run) -> str:
+        return money(run.cost)
+
+    @admin.action(description=_("Cancel selected runs"), permissions=["view"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
+        for run in queryset:
+            actor = system_actor(run.organization_id)
+            try:
+                cancel_run(actor=actor, run_id=run.public_id, reason="Cancelled by an operator.")
+            except RunFinished as error:
+                self.message_user(request, f"{run}: {error.message}", messages.WARNING)
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin, ModelAdmin):  # type: ignore[misc]
+    list_display = ("run", "seq", "kind", "node_id", "at")
+    list_filter = ("kind", "at")
+    list_select_related = ("run",)
+    search_fields = ("=run__public_id", "=node_id")
+    show_full_result_count = False
+    ordering = ("-id",)
+
+
+@admin.register(RunWait)
+class RunWaitAdmin(ReadOnlyAdmin, ModelAdmin):  # type: ignore[misc]
+    list_display = ("run", "node_id", "kind", "wake_at", "created_at")
+    list_filter = ("kind",)
+    list_select_related = ("run",)
+    search_fields = ("=run__public_id",)
+
+
+@admin.register(WorkerProcess)
+class WorkerProcessAdmin(ReadOnlyAdmin, ModelAdmin):  # type: ignore[misc]
+    list_display = ("host", "pid", "started_at", "alive_until")

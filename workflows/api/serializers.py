@@ -1,0 +1,116 @@
+"""JSON shapes of workflows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
+
+
+class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
+    published_number = serializers.IntegerField(
+        source="published.number", default=None, read_only=True
+    )
+
+    class Meta:
+        model = Workflow
+        fields = (
+            "id", "name", "description", "mode", "published", "published_number", "latest_number",
+            "created_at", "updated_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class VersionSerializer(serializers.ModelSerializer[WorkflowVersion]):
+    class Meta:
+        model = WorkflowVersion
+        fields = (
+            "id", "workflow", "number", "checksum", "report", "note", "source", "published_at",
+            "created_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class VersionDetailSerializer(VersionSerializer):
+    class Meta(VersionSerializer.Meta):
+        fields = (*VersionSerializer.Meta.fields, "definition")
+
+
+class ImportSerializer(serializers.Serializer[Any]):
+    file = serializers.FileField(help_text="A flow exported from Dify (YAML), at most 10 MB.")
+    name = serializers.CharField(required=False, max_length=120, default="")
+    workflow = serializers.UUIDField(
+        required=False, default=None, help_text="Store as the next version of this workflow."
+    )
+    dry_run = serializers.BooleanField(required=False, default=False)
+
+
+class ImportedSerializer(serializers.Serializer[Any]):
+    workflow = WorkflowSerializer(allow_null=True)
+    version = VersionSerializer(allow_null=True)
+    report = serializers.JSONField()
+
+
+class PublishSerializer(serializers.Serializer[Any]):
+    version = serializers.UUIDField(required=False, default=None, help_text="Default: the latest.")
+
+
+class StartRunSerializer(serializers.Serializer[Any]):
+    inputs = serializers.DictField(required=False, default=dict)
+    query = serializers.CharField(required=False, default="", allow_blank=True, max_length=100_000)
+    version = serializers.UUIDField(required=False, default=None)
+
+
+class CancelRunSerializer(serializers.Serializer[Any]):
+    reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
+
+
+class RunSerializer(serializers.ModelSerializer[Run]):
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    version_number = serializers.IntegerField(source="version.number", read_only=True)
+    duration_ms = serializers.IntegerField(read_only=True, allow_null=True)
+
+    class Meta:
+        model = Run
+        fields = (
+            "id", "workflow", "version", "version_number", "state", "trigger", "inputs", "outputs",
+            "error", "trace_id", "step_count", "tokens", "cost", "created_at", "started_at",
+            "ended_at", "duration_ms",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class StepSerializer(serializers.ModelSerializer[Step]):
+    duration_ms = serializers.IntegerField(read_only=True)
+
+    class Meta:
+        model = Step
+        fields = (
+            "node_id", "iteration", "kind", "status", "handle", "attempts", "inputs", "outputs",
+            "error", "error_code", "usage", "cost", "started_at", "ended_at", "duration_ms",
+        )  # fmt: skip
+
+
+class RunDetailSerializer(RunSerializer):
+    steps = StepSerializer(many=True, read_only=True)
+
+    class Meta(RunSerializer.Meta):
+        fields = (*RunSerializer.Meta.fields, "steps")
+
+
+class EventSerializer(serializers.ModelSerializer[Event]):
+    class Meta:
+        model = Event
+        fields = ("seq", "kind", "node_id", "data", "at")
+
+
+class TrailSerializer(serializers.Serializer[Any]):
+    kind = serializers.CharField()
+    at = serializers.DateTimeField()
+    title = serializers.CharField()
+    id = serializers.CharField()
+    state = serializers.CharField()
+    cost = serializers.IntegerField(allow_null=True, help_text="nanos")
+    data = serializers.DictField()

@@ -1,0 +1,48 @@
+"""Reasons workflows says no."""
+
+from http import HTTPStatus
+
+from core.errors import Conflict, DomainError, InvalidInput
+
+
+class ImportRefused(InvalidInput):
+    """The file has faults; `detail.report` names every one. Nothing was stored."""
+
+    code = "import_refused"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class FileTooLarge(InvalidInput):
+    code = "file_too_large"
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class UnboundTools(Conflict):
+    """A version with connectors that lead nowhere cannot be published."""
+
+    code = "unbound_tools"
+
+
+class NotPublished(Conflict):
+    """The workflow has no published version, and the caller may not run drafts."""
+
+    code = "not_published"
+
+
+class InvalidRunInput(InvalidInput):
+    """An input is missing or of the wrong type; `detail.fields` says which."""
+
+    code = "invalid_run_input"
+
+
+class RunFinished(Conflict):
+    """The run is over; nothing can be done to it."""
+
+    code = "run_finished"
+
+
+class IdempotencyMismatch(DomainError):
+    """The key was used before for another workflow or other inputs."""
+
+    code = "idempotency_mismatch"
+    status = HTTPStatus.CONFLICT

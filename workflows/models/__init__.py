@@ -1,0 +1,23 @@
+"""Rows of the workflows room, split by noun."""
+
+from workflows.models.runs import (
+    Event,
+    Run,
+    RunWait,
+    Signal,
+    Step,
+    WorkerProcess,
+)
+from workflows.models.workflows import Workflow, WorkflowGrant, WorkflowVersion
+
+__all__ = [
+    "Event",
+    "Run",
+    "RunWait",
+    "Signal",
+    "Step",
+    "WorkerProcess",
+    "Workflow",
+    "WorkflowGrant",
+    "WorkflowVersion",
+]

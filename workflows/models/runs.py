@@ -1,0 +1,236 @@
+"""Runs and what became durable of them. Written by the engine's store, read by everybody else.
+
+Steps and events carry no database foreign key to their run: the statement that inserts them joins
+the run's row under its fence, so an orphan cannot be born, and every insert is spared a look-up.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from core.ids import uuid7
+from core.models import TenantQuerySet
+from orgs.access import Actor, holds
+from workflows.models.workflows import Workflow, WorkflowVersion
+
+
+class RunQuerySet(TenantQuerySet):
+    def visible_to(self, actor: Actor) -> Self:
+        """The organization's runs; for a guest those of the workflows shared with them."""
+        mine = self.of(actor.organization_id)
+        if holds(actor, "run.view"):
+            return mine
+        return mine.filter(workflow__in=Workflow.objects.visible_to(actor))
+
+    def unfinished(self) -> Self:
+        return self.filter(state__in=Run.LIVE)
+
+
+class Run(models.Model):
+    """One execution of one version. `epoch` fences: a write with an older one has no effect."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("Queued")
+        RUNNING = "running", _("Running")
+        WAITING = "waiting", _("Waiting")
+        SUCCEEDED = "succeeded", _("Succeeded")
+        PARTIAL = "partial-succeeded", _("Partly succeeded")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
+
+    LIVE = (State.QUEUED, State.RUNNING, State.WAITING)
+
+    class Trigger(models.TextChoices):
+        MANUAL = "manual", _("By hand")
+        API = "api", _("API")
+        COMMAND = "command", _("Command line")
+
+    id = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(_("id"), default=uuid7, unique=True, editable=False)
+    organization = models.ForeignKey("orgs.Organization", models.CASCADE, related_name="+")
+    workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="runs", db_index=False)
+    version = models.ForeignKey(WorkflowVersion, models.CASCADE, related_name="+")
+    state = models.CharField(_("state"), max_length=18, choices=State, default=State.QUEUED)
+    trigger = models.CharField(_("trigger"), max_length=10, choices=Trigger)
+    control = models.CharField(max_length=10, blank=True, default="")
+    seq = models.PositiveIntegerField(default=0)
+    epoch = models.PositiveIntegerField(default=0)
+    owner = models.UUIDField(null=True)
+    wakes = models.PositiveIntegerField(default=0)
+    crashes = models.PositiveSmallIntegerField(_("crashes"), default=0)
+    priority = models.SmallIntegerField(_("priority"), default=0)
+    inputs: models.JSONField[Any, Any] = models.JSONField(_("inputs"), default=dict)
+    system: models.JSONField[Any, Any] = models.JSONField(default=dict)
+    outputs: models.JSONField[Any, Any] = models.JSONField(_("outputs"), null=True)
+    error: models.JSONField[Any, Any] = models.JSONField(_("error"), null=True)
+    trace_id = models.CharField(_("trace id"), max_length=32)
+    idempotency_key = models.CharField(max_length=120, null=True)  # noqa: DJ001 - unique where given
+    started_by_id = models.UUIDField(null=True)
+    api_key_id = models.UUIDField(null=True)
+    step_count = models.PositiveIntegerField(_("steps"), default=0)
+    tokens = models.PositiveBigIntegerField(_("tokens"), default=0)
+    cost = models.BigIntegerField(_("cost"), default=0)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    started_at = models.DateTimeField(_("started"), null=True)
+    ended_at = models.DateTimeField(_("ended"), null=True)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("run")
+        verbose_name_plural = _("runs")
+        constraints = (
+            models.UniqueConstraint(
+                name="run_idempotency", fields=("organization", "idempotency_key")
+            ),
+        )
+        indexes = (
+            models.Index(fields=("organization", "-id"), name="run_org_newest"),
+            models.Index(fields=("workflow", "-id"), name="run_workflow_newest"),
+            models.Index(fields=("trace_id",), name="run_trace"),
+            models.Index(
+                fields=("-priority", "id"), name="run_queued", condition=Q(state="queued")
+            ),
+            models.Index(fields=("owner",), name="run_running", condition=Q(state="running")),
+        )
+
+    def __str__(self) -> str:
+        return str(self.public_id)
+
+    @property
+    def finished(self) -> bool:
+        return self.state not in self.LIVE
+
+    @property
+    def duration_ms(self) -> int | None:
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return round((self.ended_at - self.started_at).total_seconds() * 1000)
+
+
+class OfRun(models.Model):
+    """A row that belongs to a run (and so to its organization)."""
+
+    id = models.BigAutoField(primary_key=True)
+    organization_id = models.UUIDField()
+    run = models.ForeignKey(
+        Run, models.CASCADE, related_name="%(class)ss", db_constraint=False, db_index=False
+    )
+
+    class Meta:
+        abstract = True
+
+
+class Step(OfRun):
+    """One settled execution of one node; insert-only, once per (run, node, iteration)."""
+
+    node_id = models.CharField(_("node"), max_length=100)
+    iteration = models.CharField(max_length=100, blank=True, default="")
+    kind = models.CharField(_("kind"), max_length=40)
+    status = models.CharField(_("status"), max_length=12)
+    handle = models.CharField(max_length=100, default="source")
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=1)
+    inputs: models.JSONField[Any, Any] = models.JSONField(_("inputs"), default=dict)
+    outputs: models.JSONField[Any, Any] = models.JSONField(_("outputs"), default=dict)
+    error = models.TextField(_("error"), blank=True, default="")
+    error_code = models.CharField(max_length=60, blank=True, default="")
+    usage: models.JSONField[Any, Any] = models.JSONField(_("usage"), default=dict)
+    cost = models.BigIntegerField(_("cost"), default=0)
+    started_at = models.DateTimeField(_("started"))
+    ended_at = models.DateTimeField(_("ended"))
+
+    class Meta:
+        verbose_name = _("step")
+        verbose_name_plural = _("steps")
+        constraints = (
+            models.UniqueConstraint(name="step_once", fields=("run", "node_id", "iteration")),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.node_id}"
+
+    @property
+    def duration_ms(self) -> int:
+        return round((self.ended_at - self.started_at).total_seconds() * 1000)
+
+
+class Event(OfRun):
+    """One change of a run, numbered without gaps from 1."""
+
+    seq = models.PositiveIntegerField(_("number"))
+    kind = models.CharField(_("kind"), max_length=30)
+    node_id = models.CharField(_("node"), max_length=100, blank=True, default="")
+    data: models.JSONField[Any, Any] = models.JSONField(_("data"), default=dict)
+    at = models.DateTimeField(_("at"))
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        constraints = (models.UniqueConstraint(name="event_gapless", fields=("run", "seq")),)
+
+    def __str__(self) -> str:
+        return f"{self.run_id}#{self.seq} {self.kind}"
+
+
+class RunWait(OfRun):
+    """Something a resting run waits for."""
+
+    node_id = models.CharField(_("node"), max_length=100)
+    iteration = models.CharField(max_length=100, blank=True, default="")
+    kind = models.CharField(_("kind"), max_length=10)
+    key = models.CharField(max_length=200)
+    wake_at = models.DateTimeField(_("wakes at"), null=True)
+    data: models.JSONField[Any, Any] = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("wait")
+        verbose_name_plural = _("waits")
+        constraints = (
+            models.UniqueConstraint(name="wait_once", fields=("run", "node_id", "iteration")),
+        )
+        indexes = (
+            models.Index(fields=("wake_at",), name="wait_due", condition=Q(wake_at__isnull=False)),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.node_id} {self.kind}"
+
+
+class Signal(OfRun):
+    """An answer for a waiting node; delivered once however often it is sent."""
+
+    node_id = models.CharField(_("node"), max_length=100)
+    iteration = models.CharField(max_length=100, blank=True, default="")
+    payload: models.JSONField[Any, Any] = models.JSONField(default=dict)
+    delivery_id = models.CharField(max_length=200, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("signal")
+        verbose_name_plural = _("signals")
+        indexes = (models.Index(fields=("run",), name="signal_run"),)
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.node_id}"
+
+
+class WorkerProcess(models.Model):
+    """A process that advances runs; one heartbeat for all of them."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    host = models.CharField(_("host"), max_length=120)
+    pid = models.PositiveIntegerField(_("process"))
+    started_at = models.DateTimeField(_("started"), auto_now_add=True)
+    alive_until = models.DateTimeField(_("alive until"))
+
+    class Meta:
+        verbose_name = _("worker process")
+        verbose_name_plural = _("worker processes")
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"

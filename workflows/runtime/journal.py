@@ -1,0 +1,54 @@
+"""How one claimed run makes its progress durable and tells whoever watches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.timezone import now
+
+from core.bus import Bus
+from core.groupcommit import GroupCommitter
+from workflows.runner import Change
+from workflows.runtime.channels import channel_of, organization_channel
+from workflows.runtime.store.base import TERMINAL, Claimed, Commit, Committed
+from workflows.runtime.sweep import subject_of
+
+
+class StoreJournal:
+    """`control` is the last word of an operator that a commit brought back."""
+
+    def __init__(
+        self, run: Claimed, committer: GroupCommitter[Commit, Committed], bus: Bus
+    ) -> None:
+        self._run = run
+        self._committer = committer
+        self._bus = bus
+        self._channel = channel_of(run.public_id)
+        self.control = run.control
+        self.state = ""
+        self.waited = bool(run.waits)
+        self.fenced: list[str] = []
+        """Human tasks whose wait came too late to be stored: somebody else owns the run."""
+
+    async def commit(self, change: Change) -> bool:
+        run = self._run
+        done = await self._committer.put(Commit(run.pk, run.epoch, run.wakes, change, now()))
+        if not done.ok:
+            self.fenced += [
+                subject_of(run.public_id, wait.node_id, wait.iteration)
+                for wait in change.waits
+                if wait.kind == "human"
+            ]
+            return False
+        self.control, self.state = done.control, done.state
+        self.waited = self.waited or bool(change.waits)
+        self._bus.publish(self._channel, {"seq": done.seq})
+        if done.state in TERMINAL or change.waits:
+            self._bus.publish(
+                organization_channel(run.organization_id),
+                {"run": str(run.public_id), "state": done.state},
+            )
+        return True
+
+    def publish(self, kind: str, data: dict[str, Any]) -> None:
+        self._bus.publish(self._channel, {"kind": kind, **data})

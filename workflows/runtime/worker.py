@@ -1,0 +1,270 @@
+"""One event loop per process advances many runs at once: a slow model call holds no thread.
+
+Claims are bounded by free slots (back-pressure). One heartbeat row speaks for all runs of the
+process; when it lapses the sweeper hands them to others, and their epoch fences this one out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import threading
+from collections import OrderedDict
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import close_old_connections
+from django.utils.timezone import now
+
+from core.bus import get_bus
+from core.groupcommit import GroupCommitter
+from core.ids import uuid7
+from core.trace import tracing
+from workflows.models import Run, WorkerProcess
+from workflows.runner import Change, Event, RunState, RunTask, advance
+from workflows.runtime.journal import StoreJournal
+from workflows.runtime.services import RunServices
+from workflows.runtime.store import RunStore, open_store
+from workflows.runtime.store.base import TERMINAL, Claimed, Commit, Committed
+from workflows.runtime.sweep import close_orphans, close_waits, sweep
+
+logger = logging.getLogger(__name__)
+MAX_CRASHES = 5
+"""A run that was running when its worker died this often is failed, not tried for ever."""
+DEFINITIONS_KEPT = 256
+
+
+class Worker:
+    """Advances the runs of this process in a loop of its own. Thread-safe: start, ring, stop."""
+
+    def __init__(self, slots: int | None = None, lease: float | None = None) -> None:
+        self.owner = uuid7()
+        self._slots = slots or settings.ENGINE_SLOTS
+        self._lease = lease or float(settings.ENGINE_LEASE_SECONDS)
+        self._running: dict[asyncio.Task[None], Claimed] = {}
+        self._definitions: OrderedDict[UUID, Any] = OrderedDict()
+        self._stopping = False
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run_loop, daemon=True, name="engine")
+
+    # -- from any thread
+
+    def start(self) -> None:
+        self._thread.start()
+        if not self._ready.wait(30):
+            raise RuntimeError("The engine did not start within 30 s.")
+
+    def ring(self) -> None:
+        """Runs may be ready. Ringing too often is harmless."""
+        with suppress(RuntimeError):  # the loop is closed: this process is going down
+            self._loop.call_soon_threadsafe(self._bell.set)
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Claim nothing more, let runs finish for `timeout` seconds, hand the others back."""
+        if self._thread.is_alive():
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._ask_to_stop, timeout)
+            self._thread.join(timeout + 5)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive() and not self._stopping
+
+    # -- inside the loop
+
+    def _run_loop(self) -> None:
+        with asyncio.Runner() as runner:
+            runner.run(self._main())
+
+    def _ask_to_stop(self, timeout: float) -> None:
+        self._stopping = True
+        self._grace = timeout
+        self._bell.set()
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._bell = asyncio.Event()
+        self._bell.set()  # whatever an earlier process left behind
+        self._grace = 0.0
+        self._store: RunStore = open_store()
+        await self._store.open()
+        self._committer: GroupCommitter[Commit, Committed] = GroupCommitter(self._store.commit)
+        self._services = RunServices()
+        await asyncio.to_thread(self._beat_once)
+        beats = [asyncio.create_task(self._beat()), asyncio.create_task(self._look())]
+        self._ready.set()
+        try:
+            await self._serve()
+        finally:
+            for beat in beats:
+                beat.cancel()
+            await self._wind_down()
+
+    async def _serve(self) -> None:
+        while not self._stopping:
+            await self._bell.wait()
+            self._bell.clear()
+            try:
+                await self._claim_all()
+            except Exception:
+                logger.exception("Runs could not be claimed; trying again.")
+                await asyncio.sleep(1)
+                self._bell.set()
+
+    async def _claim_all(self) -> None:
+        while not self._stopping and (free := self._slots - len(self._running)) > 0:
+            size = min(free, 64)
+            claimed = await self._store.claim(self.owner, size)
+            for run in claimed:
+                task = asyncio.create_task(self._advance(run), name=f"run {run.public_id}")
+                self._running[task] = run
+                task.add_done_callback(self._finished)
+            if len(claimed) < size:
+                return
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        full = len(self._running) >= self._slots
+        self._running.pop(task, None)
+        if full:
+            self._bell.set()
+
+    async def _advance(self, run: Claimed) -> None:
+        journal = StoreJournal(run, self._committer, get_bus())
+        with tracing(run.trace_id):
+            try:
+                await self._attempt(run, journal)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                logger.exception("Run %s broke", run.public_id)
+                await self._fail(journal, "engine_error", f"{type(error).__name__}: {error}")
+            if journal.state in TERMINAL and journal.waited:
+                await asyncio.to_thread(close_waits, run.pk)
+            if journal.fenced:
+                await asyncio.to_thread(close_orphans, run.pk, journal.fenced)
+            if journal.state == RunState.QUEUED:  # an answer came while it lay down
+                self._bell.set()
+
+    async def _attempt(self, run: Claimed, journal: StoreJournal) -> None:
+        if run.crashes >= MAX_CRASHES:
+            reason = f"The worker died {run.crashes} times while it ran this run."
+            await self._fail(journal, "run_crashed", reason)
+            return
+        task = RunTask(
+            run_id=str(run.public_id),
+            organization_id=str(run.organization_id),
+            trace_id=run.trace_id,
+            definition=await self._definition(run.version_id),
+            inputs=run.inputs,
+            system=run.system,
+            actor=run,
+            steps=run.steps,
+            waits=run.waits,
+            signals=run.signals,
+        )
+        await advance(task, journal, self._services, control=lambda: journal.control)
+
+    async def _fail(self, journal: StoreJournal, code: str, message: str) -> None:
+        error = {"code": code, "message": message[:2000], "node_id": ""}
+        event = Event(kind="run.failed", data={"error": error})
+        await journal.commit(Change(events=(event,), state=RunState.FAILED, error=error))
+
+    async def _definition(self, version_id: UUID) -> Any:
+        """Parsed once per process: versions never change."""
+        known = self._definitions.get(version_id)
+        if known is None:
+            known = await self._store.definition(version_id)
+            self._definitions[version_id] = known
+            if len(self._definitions) > DEFINITIONS_KEPT:
+                self._definitions.popitem(last=False)
+        return known
+
+    # -- upkeep
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._lease / 4)
+            try:
+                cancelled = await asyncio.to_thread(self._beat_once)
+            except Exception:
+                logger.exception("The heartbeat failed; trying again.")
+                continue
+            for task, run in list(self._running.items()):
+                if run.pk in cancelled:
+                    task.cancel()
+
+    def _beat_once(self) -> set[int]:
+        """Prolong the lease; returns runs of ours that somebody else ended meanwhile."""
+        try:
+            WorkerProcess.objects.update_or_create(
+                pk=self.owner,
+                defaults={
+                    "host": socket.gethostname()[:120],
+                    "pid": os.getpid(),
+                    "alive_until": now() + timedelta(seconds=self._lease),
+                },
+            )
+            mine = {run.pk for run in list(self._running.values())}
+            if not mine:
+                return set()
+            kept = Run.objects.filter(pk__in=mine, owner=self.owner).values_list("pk", flat=True)
+            return mine - set(kept)
+        finally:
+            close_old_connections()
+
+    async def _look(self) -> None:
+        """Every second: wake what is due, adopt what dead workers left, ring if any waits."""
+        while True:
+            try:
+                if await asyncio.to_thread(sweep):
+                    self._bell.set()
+            except Exception:
+                logger.exception("The sweep failed; trying again.")
+            await asyncio.sleep(1)
+
+    async def _wind_down(self) -> None:
+        tasks = list(self._running)
+        if tasks and self._grace:
+            await asyncio.wait(tasks, timeout=self._grace)
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._committer.close()
+        await self._services.close()
+        await asyncio.to_thread(self._hand_back)
+        await self._store.close()
+
+    def _hand_back(self) -> None:
+        try:
+            Run.objects.filter(owner=self.owner, state=Run.State.RUNNING).update(
+                state=Run.State.QUEUED, owner=None
+            )
+            WorkerProcess.objects.filter(pk=self.owner).delete()
+        finally:
+            close_old_connections()
+
+
+_lock = threading.Lock()
+_current: list[Worker] = []
+
+
+def get_worker() -> Worker:
+    """This process's worker, started on first use (and again after a fork or a stop)."""
+    with _lock:
+        if not _current or not _current[0].alive:
+            worker = Worker()
+            worker.start()
+            _current[:] = [worker]
+        return _current[0]
+
+
+def stop_worker(timeout: float = 10.0) -> None:
+    with _lock:
+        for worker in _current:
+            worker.stop(timeout)
+        _current.clear()

@@ -1,0 +1,46 @@
+"""The doorbell and the net. Losing or repeating any of these messages is harmless."""
+
+import asyncio
+
+from celery import shared_task
+from django.core.cache import cache
+
+from core.bus import get_bus
+from core.queue import send
+from workflows.runtime.channels import channel_of
+from workflows.runtime.sweep import sweep as sweep_runs
+from workflows.runtime.worker import get_worker
+
+BELL = "engine-bell"
+BELL_SECONDS = 3
+
+
+@shared_task
+def pump() -> None:
+    """Runs are ready: wake this process's engine."""
+    cache.delete(BELL)
+    get_worker().ring()
+
+
+def ring() -> None:
+    """Announce ready runs; announcements within a moment are one message."""
+    if cache.add(BELL, 1, BELL_SECONDS):
+        send("workflows.tasks.pump", {})
+
+
+@shared_task
+def sweep() -> None:
+    """The backstop of the engines' own look-around, for when none is awake yet."""
+    if sweep_runs():
+        ring()
+
+
+@shared_task
+def announce(run_id: str, seq: int) -> None:
+    """Tell whoever watches a run that something outside the engine changed it."""
+
+    async def tell() -> None:
+        get_bus().publish(channel_of(run_id), {"seq": seq})
+        await asyncio.sleep(0.2)  # lets the bus send before this short-lived loop ends
+
+    asyncio.run(tell())

@@ -1,0 +1,271 @@
+"""Pages of workflows. Every write goes through the action the API uses."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Count, Max, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from orgs.access import can
+from orgs.pages import page
+from workflows.actions import cancel_run, import_flow, publish_version, read_flow, start_run
+from workflows.drawing import draw
+from workflows.errors import ImportRefused, InvalidRunInput
+from workflows.inputs import start_variables
+from workflows.models import Event, Run, RunWait, Workflow, WorkflowVersion
+from workflows.trace import find_trail
+
+PAGE = 25
+
+
+@require_GET
+@page("org.view")
+def workflows(request: HttpRequest) -> HttpResponse:
+    found = Workflow.objects.visible_to(_actor(request)).select_related("published")
+    query = request.GET.get("q", "").strip()
+    if query:
+        found = found.filter(name__icontains=query)
+    rows = found.annotate(n=Count("runs"), last=Max("runs__created_at")).order_by("-updated_at")
+    context = {
+        "title": _("Workflows"),
+        "page": Paginator(rows, PAGE).get_page(request.GET.get("page")),
+        "query": query,
+        "filtered": bool(query),
+    }
+    fragment = getattr(request, "htmx", False)
+    name = "workflows/_workflow_rows.html" if fragment else "workflows/workflows.html"
+    return render(request, name, context)
+
+
+@require_http_methods(["GET", "POST"])
+@page("workflow.edit")
+def import_page(request: HttpRequest) -> HttpResponse:
+    """Upload a file: "check" shows its report, "import" stores it when it has no fault."""
+    context: dict[str, Any] = {"title": _("Import a flow")}
+    upload = request.FILES.get("file")
+    if request.method == "POST" and upload is None:
+        messages.error(request, _("Choose a file first."))
+    elif request.method == "POST" and upload is not None:
+        raw, name = upload.read(), request.POST.get("name", "").strip()
+        if "check" in request.POST:
+            imported = read_flow(raw, name=name)
+            context |= _report_context(imported.report, imported.definition)
+        else:
+            return _import(request, context, raw, str(upload.name), name)
+    return render(request, "workflows/import.html", context)
+
+
+def _import(
+    request: HttpRequest, context: dict[str, Any], raw: bytes, filename: str, name: str
+) -> HttpResponse:
+    try:
+        version = import_flow(actor=_actor(request), raw=raw, filename=filename, name=name)
+    except ImportRefused as refused:
+        context |= _report_context(refused.detail["report"], None)
+        return render(request, "workflows/import.html", context, status=refused.status)
+    messages.success(request, _("“%s” is imported.") % version.workflow.name)
+    return redirect("workflow", version.workflow_id)
+
+
+def _report_context(report: Any, definition: Any) -> dict[str, Any]:
+    return {"report": report, "drawing": draw(definition) if definition else None}
+
+
+@require_GET
+@page("org.view")
+def workflow(request: HttpRequest, pk: UUID) -> HttpResponse:
+    actor = _actor(request)
+    found = get_object_or_404(Workflow.objects.visible_to(actor).select_related("published"), pk=pk)
+    versions = WorkflowVersion.objects.filter(workflow=found).order_by("-number")
+    number = request.GET.get("version", "")
+    shown = versions.filter(number=number).first() if number.isdecimal() else None
+    shown = shown or found.published or versions.first()
+    return render(
+        request,
+        "workflows/workflow.html",
+        {
+            "title": found.name,
+            "workflow": found,
+            "version": shown,
+            "versions": versions.defer("definition", "report")[:20],
+            "drawing": draw(shown.definition) if shown else None,
+            "report": shown.report if shown else None,
+            "variables": start_variables(shown.definition) if shown else [],
+            "runs": _with_names(found.runs.order_by("-pk"))[:8],
+            "may_run": can(actor, "workflow.run", found),
+            "may_edit": can(actor, "workflow.edit", found),
+            "may_publish": can(actor, "workflow.publish", found),
+        },
+    )
+
+
+@require_POST
+@page("org.view")
+def publish(request: HttpRequest, pk: UUID) -> HttpResponse:
+    version_id = UUID(request.POST["version"])
+    version = publish_version(actor=_actor(request), version_id=version_id)
+    messages.success(request, _("Version %s is published.") % version.number)
+    return redirect("workflow", pk)
+
+
+@require_POST
+@page("org.view")
+def start(request: HttpRequest, pk: UUID) -> HttpResponse:
+    actor = _actor(request)
+    version = get_object_or_404(
+        WorkflowVersion.objects.visible_to(actor), pk=UUID(request.POST["version"]), workflow=pk
+    )
+    try:
+        run = start_run(
+            actor=actor,
+            workflow_id=pk,
+            inputs=_inputs(request, version.definition),
+            query=request.POST.get("query", ""),
+            version_id=version.pk,
+            trigger=Run.Trigger.MANUAL,
+        )
+    except InvalidRunInput as refused:
+        names = ", ".join(f"{name} ({why})" for name, why in refused.detail["fields"].items())
+        messages.error(request, _("Please check the inputs: %s") % names)
+        return redirect("workflow", pk)
+    return redirect("run", run.public_id)
+
+
+def _inputs(request: HttpRequest, definition: dict[str, Any]) -> dict[str, Any]:
+    """What the form says, by the start node's variables; an empty field is left out."""
+    values: dict[str, Any] = {}
+    for variable in start_variables(definition):
+        name = str(variable.get("variable"))
+        text = request.POST.get(f"input-{name}", "")
+        if variable.get("type") == "checkbox":
+            values[name] = text == "on"
+        elif text and variable.get("type") == "json_object":
+            values[name] = _json(text)
+        elif text:
+            values[name] = text
+    return values
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+@require_GET
+@page("org.view")
+def runs(request: HttpRequest) -> HttpResponse:
+    found = Run.objects.visible_to(_actor(request))
+    state = request.GET.get("state", "")
+    if state in Run.State.values:
+        found = found.filter(state=state)
+    before = request.GET.get("before", "")
+    if before.isdecimal():
+        found = found.filter(pk__lt=int(before))
+    rows = list(_with_names(found.order_by("-pk"))[: PAGE + 1])
+    more = rows[PAGE - 1].pk if len(rows) > PAGE else None
+    context = {
+        "title": _("Runs"),
+        "rows": rows[:PAGE],
+        "more": more,
+        "state": state,
+        "states": [("", _("All")), *Run.State.choices],
+    }
+    fragment = getattr(request, "htmx", False)
+    name = "workflows/_run_rows.html" if fragment else "workflows/runs.html"
+    return render(request, name, context)
+
+
+def _with_names(found: QuerySet[Run]) -> QuerySet[Run]:
+    return found.select_related("workflow").defer("inputs", "outputs", "system")
+
+
+@require_GET
+@page("org.view")
+def run(request: HttpRequest, pk: UUID) -> HttpResponse:
+    actor = _actor(request)
+    found = _run(actor, pk)
+    events = list(Event.objects.filter(run=found).order_by("seq")[:500])
+    states = {event.node_id: _state_after(event) for event in events if event.node_id}
+    return render(
+        request,
+        "workflows/run.html",
+        {
+            "title": _("Run"),
+            "run": found,
+            "drawing": draw(found.version.definition, states),
+            "state_words": Run.State.choices,
+            "events": events,
+            "waits": RunWait.objects.filter(run=found),
+            "steps": found.steps.order_by("pk"),
+            "may_cancel": not found.finished
+            and (found.started_by_id == actor.user_id or can(actor, "run.control", found)),
+        },
+    )
+
+
+def _state_after(event: Event) -> str:
+    kind = event.kind.removeprefix("node.")
+    return {"started": "running", "retried": "running"}.get(kind, kind)
+
+
+def _run(actor: Any, pk: UUID) -> Run:
+    rows = Run.objects.visible_to(actor).select_related("workflow", "version")
+    return get_object_or_404(rows, public_id=pk)
+
+
+@require_GET
+@page("org.view")
+def run_result(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """The result panel alone; the live page asks for it when the run rests or ends."""
+    found = _run(_actor(request), pk)
+    context = {"run": found, "waits": RunWait.objects.filter(run=found)}
+    return render(request, "workflows/_run_result.html", context)
+
+
+@require_GET
+@page("org.view")
+def run_node(request: HttpRequest, pk: UUID) -> HttpResponse:
+    found = _run(_actor(request), pk)
+    node_id = request.GET.get("node", "")
+    nodes = found.version.definition.get("nodes", [])
+    node = next((item for item in nodes if item["id"] == node_id), None)
+    context = {
+        "run": found,
+        "node": node,
+        "node_id": node_id,
+        "steps": found.steps.filter(node_id=node_id).order_by("pk"),
+    }
+    return render(request, "workflows/_run_node.html", context)
+
+
+@require_POST
+@page("org.view")
+def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
+    cancel_run(actor=_actor(request), run_id=pk, reason=request.POST.get("reason", ""))
+    messages.success(request, _("The run is cancelled."))
+    return redirect("run", pk)
+
+
+@require_GET
+@page("org.view")
+def trace(request: HttpRequest) -> HttpResponse:
+    """Search by trace id."""
+    wanted = request.GET.get("id", "").strip().lower().replace("-", "")
+    trail = find_trail(_actor(request), wanted) if wanted else []
+    return render(
+        request, "workflows/trace.html", {"title": _("Trace"), "wanted": wanted, "trail": trail}
+    )
+
+
+def _actor(request: HttpRequest) -> Any:
+    return request.actor  # type: ignore[attr-defined]
