@@ -1,0 +1,69 @@
+# Everything a newcomer, a developer and CI need. `make run` and `make test` want Python 3.11 alone.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+export PYTHONUNBUFFERED := 1
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: run test demo check format lock install install-dev messages bench-engine bench-gateway screenshots clean
+
+run: install ## serve web, worker and beat; prints address and sign-in; Ctrl-C ends it
+	@exec $(BIN)/python manage.py up $(if $(PORT),--port $(PORT))
+
+test: install-dev ## the suite on the embedded default, then on PostgreSQL and Redis
+	@$(BIN)/python -m tests.suite
+
+demo: install ## the main job from end to end in the terminal; FILE= and INPUTS= take another flow
+	@$(BIN)/python manage.py demo $(if $(FILE),--file "$(FILE)") $(if $(INPUTS),--inputs '$(INPUTS)')
+
+check: install-dev ## everything a machine can judge without running the product
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	PRODUCTION=1 PUBLIC_URL=https://loomwork.example SECRET_KEY=$$($(BIN)/python -c "import secrets; print(secrets.token_urlsafe(60))") \
+		$(BIN)/python manage.py check --deploy --fail-level WARNING
+	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+	$(BIN)/python manage.py check_translations
+	$(BIN)/hadolint Dockerfile
+
+format: install-dev ## let ruff lay the code out
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench-engine: install ## steps per second of the durable engine
+	@$(BIN)/python -m bench.engine
+
+bench-gateway: install ## requests per second of /v1 with durable money
+	@$(BIN)/python -m bench.gateway
+
+screenshots: install-dev ## pictures of every page, light, dark and narrow, in data/shots
+	@$(BIN)/python -m tests.browser.screenshots
+
+messages: install-dev ## collect the words that people read (needs gettext)
+	$(BIN)/python manage.py makemessages --locale zh_Hans --ignore .venv --ignore data
+	$(BIN)/python manage.py compilemessages --locale zh_Hans --ignore .venv
+
+lock: install-dev ## pin what requirements*.in ask for
+	$(BIN)/uv pip compile -q --no-emit-index-url --no-emit-find-links --no-header requirements.in -o requirements.txt
+	$(BIN)/uv pip compile -q --no-emit-index-url --no-emit-find-links --no-header requirements-dev.in -o requirements-dev.txt
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+$(BIN)/uv:
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Loomwork needs Python 3.11 or newer.')"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.installed: requirements.txt | $(BIN)/uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed | $(BIN)/uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+	@touch $@
+
+clean: ## forget the virtual environment and all local data
+	rm -rf $(VENV) data

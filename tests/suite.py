@@ -1,0 +1,79 @@
+"""`make test`: the suite on the embedded default, then on PostgreSQL and Redis.
+
+A service that does not answer is named, never passed over in silence; with REQUIRE_SERVICES=1 (and
+REQUIRE_BROWSER=1 for Chromium) its absence fails the run.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlparse, urlunparse
+
+import psycopg
+import redis
+
+ROOT = Path(__file__).resolve().parent.parent
+DATABASE = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/14")
+
+
+def required(name: str) -> bool:
+    return os.environ.get(name) == "1"
+
+
+def missing_service() -> str:
+    """What does not answer, or ""."""
+    try:
+        psycopg.connect(DATABASE, connect_timeout=3).close()
+    except psycopg.Error as error:
+        return f"PostgreSQL at {without_password(DATABASE)}: {error}".strip()
+    try:
+        redis.from_url(REDIS, socket_connect_timeout=3).ping()
+    except redis.RedisError as error:
+        return f"Redis at {without_password(REDIS)}: {error}"
+    return ""
+
+
+def without_password(url: str) -> str:
+    parts = urlparse(url)
+    return urlunparse(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def browser_arguments() -> list[str]:
+    if shutil.which("chromium") or shutil.which("chromium-browser"):
+        return []
+    if required("REQUIRE_BROWSER"):
+        sys.exit("Chromium is missing, and this run requires the browser journeys.")
+    print("Not run: browser journeys, as no Chromium was found (Debian: apt install chromium).")
+    return ["--ignore=tests/browser"]
+
+
+def run(title: str, environment: dict[str, str], arguments: list[str]) -> int:
+    print(f"\n=== {title}", flush=True)
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"DATABASE_URL", "REDIS_URL", "DATA_DIR"}
+    }
+    command = [sys.executable, "-m", "pytest", "--durations=5", *arguments, *sys.argv[1:]]
+    return subprocess.run(command, cwd=ROOT, env=clean | environment, check=False).returncode
+
+
+def main() -> int:
+    arguments = browser_arguments()
+    embedded = run("Embedded: SQLite, in-process broker", {}, arguments)
+    if lost := missing_service():
+        if required("REQUIRE_SERVICES"):
+            print(f"Missing: {lost}", file=sys.stderr)
+            return 1
+        print(f"\nNot run: the suite on services. {lost}")
+        return embedded
+    environment = {"DATABASE_URL": DATABASE, "REDIS_URL": REDIS}
+    services = run("Services: PostgreSQL and Redis", environment, arguments)
+    return embedded or services
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""What import-linter cannot see: foreign keys written as strings, doors of libraries, task names."""
+
+import re
+from pathlib import Path
+
+import pytest
+from celery import current_app
+from django.apps import apps
+
+ROOT = Path(__file__).resolve().parent.parent
+LAYERS = (
+    ("workflows",), ("llm",), ("billing", "bpm", "files"), ("orgs",), ("accounts",), ("audit",),
+    ("core",),
+)  # fmt: skip
+ROOMS = [room for layer in LAYERS for room in layer] + ["config"]
+DOORS = {
+    "viewflow": {"bpm"},
+    "guardian": {"orgs"},
+    "allauth": {"accounts", "config"},
+    "openai": {"llm"},
+    "storages": {"files", "config"},
+}
+FORBIDDEN = {"utils", "helpers", "services", "managers", "signals"}
+
+
+def sources(*rooms):
+    for room in rooms or ROOMS:
+        for path in (ROOT / room).rglob("*.py"):
+            if "migrations" not in path.parts:
+                yield path
+
+
+def test_foreign_keys_point_downwards():
+    rank = {room: index for index, layer in enumerate(LAYERS) for room in layer}
+    upward = [
+        f"{model._meta.label}.{field.name} -> {field.related_model._meta.label}"
+        for model in apps.get_models()
+        if model._meta.app_label in rank
+        for field in model._meta.get_fields()
+        if field.is_relation
+        and field.concrete
+        and field.related_model is not None
+        and field.related_model._meta.app_label in rank
+        and field.related_model._meta.app_label != model._meta.app_label
+        and rank[field.related_model._meta.app_label] <= rank[model._meta.app_label]
+    ]
+    assert not upward
+
+
+@pytest.mark.parametrize("library", DOORS)
+def test_each_library_has_one_door(library):
+    pattern = re.compile(rf"^\s*(from|import) {library}\b", re.MULTILINE)
+    others = [
+        str(path.relative_to(ROOT))
+        for path in sources()
+        if path.relative_to(ROOT).parts[0] not in DOORS[library]
+        and "tests" not in path.parts
+        and pattern.search(path.read_text())
+    ]
+    assert not others
+
+
+def test_no_room_has_a_drawer_for_anything():
+    # workflows/nodes/services.py and runtime/services.py name what nodes ask of the outside.
+    allowed = {"workflows/nodes/services.py", "workflows/runtime/services.py"}
+    found = [
+        str(path.relative_to(ROOT))
+        for path in sources()
+        if path.stem in FORBIDDEN and str(path.relative_to(ROOT)) not in allowed
+    ]
+    assert not found
+
+
+def test_files_stay_short():
+    long = {
+        str(path.relative_to(ROOT)): n
+        for path in sources()
+        if "tests" not in path.parts
+        and (n := path.read_text().count("\n")) > 400
+    }
+    assert not long
+
+
+def test_every_enqueued_name_is_a_task():
+    current_app.autodiscover_tasks(force=True)
+    named = {
+        name
+        for path in sources()
+        for name in re.findall(r'\b(?:enqueue|send)\(\s*"([a-z_.]+\.tasks\.[a-z_]+)"', path.read_text())
+    }
+    assert {"workflows.tasks.pump", "workflows.tasks.announce"} <= named
+    assert named <= set(current_app.tasks)
+
+
+def test_every_scheduled_name_is_a_task(settings):
+    current_app.autodiscover_tasks(force=True)
+    scheduled = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    assert scheduled <= set(current_app.tasks)
+
+
+def test_no_outgoing_client_but_the_guarded_one():
+    pattern = re.compile(r"aiohttp\.ClientSession\(|requests\.(get|post)\(|urlopen\(|httpx2?\.(Async)?Client\(")
+    allowed = {"core/http/session.py"}
+    found = [
+        str(path.relative_to(ROOT))
+        for path in sources()
+        if "tests" not in path.parts
+        and str(path.relative_to(ROOT)) not in allowed
+        and pattern.search(path.read_text())
+    ]
+    assert not found
