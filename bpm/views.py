@@ -128,7 +128,7 @@ def _next_of(request: HttpRequest) -> UUID | None:
     """The task named as next, if it still waits; else the first of the box."""
     waiting = [task.pk for task in _box(request).tasks]
     named = [key for key in waiting if str(key) == request.POST.get("next")]
-    return (named or waiting or [None])[0]
+    return next(iter([*named, *waiting]), None)
 
 
 def _show(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -24,14 +24,14 @@ class PersonSerializer(serializers.ModelSerializer[User]):
 class ActionSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
     title = serializers.CharField()
-    style = serializers.ChoiceField(choices=STYLES)
+    style = serializers.ChoiceField(choices=STYLES)  # type: ignore[assignment]  # DRF takes fields off the class
 
 
 class InputSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     type = serializers.ChoiceField(choices=("text", "paragraph", "number", "select", "checkbox"))
-    label = serializers.CharField()
-    required = serializers.BooleanField()
+    label = serializers.CharField()  # type: ignore[assignment]  # as above
+    required = serializers.BooleanField()  # type: ignore[assignment]  # as above
     default = serializers.JSONField(allow_null=True)
     options = serializers.ListField(child=serializers.CharField())
 
@@ -73,7 +73,7 @@ class TaskSerializer(serializers.ModelSerializer[HumanTask]):
 
     class Meta:
         model = HumanTask
-        fields = (
+        fields: ClassVar[tuple[str, ...]] = (
             "id", "title", "kind", "subject_id", "status", "outcome", "requester", "claimed_by",
             "due_at", "created_at", "closed_at",
         )  # fmt: skip
@@ -93,7 +93,7 @@ class TaskDetailSerializer(TaskSerializer):
     comments = CommentSerializer(many=True, read_only=True)
 
     class Meta(TaskSerializer.Meta):
-        fields = (
+        fields: ClassVar[tuple[str, ...]] = (
             *TaskSerializer.Meta.fields, "actions", "form", "snapshot", "snapshot_sha256",
             "trace_id", "candidates", "decisions", "comments",
         )  # fmt: skip
@@ -107,7 +107,9 @@ class TaskDetailSerializer(TaskSerializer):
 class DecideSerializer(serializers.Serializer[Any]):
     action_id = serializers.CharField(max_length=80, help_text="One of the task's actions.")
     comment = serializers.CharField(max_length=10_000, allow_blank=True, default="")
-    data = serializers.DictField(default=dict, help_text="Answers to the task's form, by name.")
+    data = serializers.DictField(  # type: ignore[assignment]  # DRF takes fields off the class
+        default=dict, help_text="Answers to the task's form, by name."
+    )
 
 
 class CommentInputSerializer(serializers.Serializer[Any]):

@@ -45,7 +45,11 @@
     if (event.detail.target.id !== "inbox") return;
     if (list()) list().scrollTop = scrolled;
     const current = document.querySelector("#inbox-list [aria-current]");
-    current?.scrollIntoView({ block: "nearest" });
+    if (matchMedia("(max-width: 900px)").matches) {
+      document.getElementById("task")?.scrollIntoView(); // the list stands above the task here
+    } else {
+      current?.scrollIntoView({ block: "nearest" });
+    }
     if (!focused) return;
     const wrong = document.querySelector("#task [aria-invalid=true]");
     (wrong ?? current ?? document.getElementById("task-title"))?.focus({ preventScroll: !wrong });
