@@ -13,7 +13,7 @@ MEDIA_TOKENS = 2_000
 
 
 def estimate(text: str) -> int:
-    return -(-len(text.encode()) // 4)
+    return -(-_bytes(text) // 4)
 
 
 def estimate_prompt(body: dict[str, Any]) -> int:
@@ -35,12 +35,16 @@ def _sizes(body: dict[str, Any]) -> Iterator[int]:
 
 def _content_sizes(content: Any) -> Iterator[int]:
     if isinstance(content, str):
-        yield len(content.encode())
+        yield _bytes(content)
     elif isinstance(content, list):
         for part in content:
             text = part.get("text") if isinstance(part, dict) else part
-            yield len(text.encode()) if isinstance(text, str) else 3 * MEDIA_TOKENS
+            yield _bytes(text) if isinstance(text, str) else 3 * MEDIA_TOKENS
 
 
 def _json_size(value: Any) -> int:
-    return len(json.dumps(value, ensure_ascii=False).encode())
+    return _bytes(json.dumps(value, ensure_ascii=False))
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="replace"))

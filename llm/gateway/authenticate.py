@@ -1,5 +1,7 @@
 """Step 1: whose key is this? Read at most once a second per key; revocation works within one."""
 
+from http import HTTPStatus
+
 from core.errors import DomainError
 from llm.gateway.runtime import get_runtime
 from llm.gateway.shapes import Caller
@@ -10,6 +12,7 @@ class KeyRefused(DomainError):
     """No key, or none that is known: both are told the same."""
 
     code = "invalid_api_key"
+    status = HTTPStatus.UNAUTHORIZED
 
 
 async def authenticate(authorization: str) -> Caller:

@@ -124,7 +124,7 @@ def call_of(call: ModelCall) -> Call:
         ),
         body=body,
         billing_ref=call.billing_ref,
-        request_hash=hashlib.sha256(text.encode()).hexdigest(),
+        request_hash=hashlib.sha256(text.encode(errors="replace")).hexdigest(),
         trace_id=call.trace_id,
         stream=streamed,
         run_id=str(call.run_id),

@@ -23,7 +23,7 @@ async def capture(
     cost = call.price.cost(usage.prompt, usage.completion, usage.cached)
     answer = None
     if message is not None and finished and call.keep_answer:
-        answer = json.dumps({**message, "usage": _usage_json(usage)}, ensure_ascii=False)
+        answer = json.dumps({**message, "usage": _usage_json(usage)})
     return await _settle(call, usage, outcome, cost, finished, answer)
 
 

@@ -45,7 +45,7 @@ async def open_upstream(call: Call, deployment: Deployment, body: dict[str, Any]
 
 
 async def _send(call: Call, deployment: Deployment, body: dict[str, Any]) -> Upstream:
-    data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
     headers = {
         "Content-Type": "application/json",
         "Accept-Encoding": "identity",
