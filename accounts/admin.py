@@ -1,14 +1,24 @@
 """Operators look after users here; passwords are reset by mail, never typed in."""
 
+from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
+from allauth.account.models import EmailAddress
+from allauth.mfa.admin import AuthenticatorAdmin as AllauthAuthenticatorAdmin
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.admin import UserSessionAdmin as AllauthUserSessionAdmin
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.models import Group
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from accounts.models import User
+from core.admin import ConsoleAdmin, ReadOnlyAdmin
+from core.templatetags.ui import browser
 
-admin.site.unregister(Group)
+# Registered by their packages, in another look; importing their admin above made sure of that.
+admin.site.unregister([Group, EmailAddress, Authenticator, UserSession])
 
 
 @admin.register(User)
@@ -29,3 +39,44 @@ class UserAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
     pass
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(AllauthEmailAddressAdmin, ConsoleAdmin):  # type: ignore[misc]
+    list_select_related = ("user",)
+    autocomplete_fields = ("user",)
+    raw_id_fields = ()
+
+
+class Removable(ReadOnlyAdmin):
+    """Cannot be written, but taken away: a lost device, a session that is not its owner's."""
+
+    actions = ("delete_selected",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return bool(request.user.is_superuser)
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(Removable, AllauthAuthenticatorAdmin):  # type: ignore[misc]
+    """Deleting one lets a person who lost the device in again; its secret is never shown."""
+
+    list_select_related = ("user",)
+    search_fields = ("user__email",)
+    fields = ("user", "type", "created_at", "last_used_at")
+    readonly_fields = fields
+    raw_id_fields = ()
+
+
+@admin.register(UserSession)
+class UserSessionAdmin(Removable, AllauthUserSessionAdmin):  # type: ignore[misc]
+    list_display = ("user", "device", "ip", "created_at", "last_seen_at")
+    list_select_related = ("user",)
+    search_fields = ("user__email", "ip")
+    fields = ("user", "ip", "user_agent", "created_at", "last_seen_at")
+    readonly_fields = fields
+    raw_id_fields = ()
+
+    @admin.display(description=_("Device"))
+    def device(self, session: UserSession) -> str:
+        return browser(session.user_agent)

@@ -9,9 +9,14 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
+from viewflow.workflow.admin import Process, Task
+
 from bpm.models import Candidate, Comment, Decision, Definition, DefinitionVersion, HumanTask
 from bpm.models import ProcessInfo as Approval
 from core.admin import ReadOnlyAdmin, ReadOnlyTabularInline
+
+# The engine's own tables are shown below in our words; importing its admin registered them.
+admin.site.unregister([Process, Task])
 
 STATUS_COLOURS = {"open": "info", "claimed": "warning", "decided": "success"}
 

@@ -3,6 +3,7 @@
 Read by settings, so nothing here may need the app registry before a request comes in.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -14,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
 from config.env import env
-from core.palette import BORDER_RADIUS, BRAND, BRAND_ICON, PALETTE
+from core.palette import BORDER_RADIUS, BRAND, BRAND_ICON, PALETTE, STYLESHEETS
 
 # Group, then the models in it with their symbol. A registered model that is named nowhere is
 # listed under System, so that a new one is never out of reach.
@@ -132,8 +133,9 @@ def environment(request: HttpRequest) -> list[str] | None:
     return [name or str(_("Local")), "info"]
 
 
-def stylesheet(name: str) -> Any:
-    return lambda request: static(f"ui/{name}.css")
+def served(name: str) -> Callable[[HttpRequest], str]:
+    """The address of a static file, asked for late: settings are not ready here."""
+    return lambda request: static(name)
 
 
 UNFOLD: dict[str, Any] = {
@@ -143,15 +145,15 @@ UNFOLD: dict[str, Any] = {
     "SITE_SYMBOL": BRAND_ICON,
     "SITE_URL": "/",
     "SITE_FAVICONS": [
-        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("ui/favicon.svg")}
+        {"rel": "icon", "type": "image/svg+xml", "href": served("ui/favicon.svg")},
     ],
     "SHOW_LANGUAGES": True,
     "SHOW_HISTORY": True,
     "SHOW_BACK_BUTTON": True,
     "COLORS": PALETTE,
     "BORDER_RADIUS": BORDER_RADIUS,
-    "STYLES": [stylesheet(name) for name in ("app", "components", "feedback", "work", "account")],
-    "SCRIPTS": [lambda request: static("ui/app.js")],
+    "STYLES": [served(name) for name in STYLESHEETS],
+    "SCRIPTS": [served("ui/app.js")],
     "ENVIRONMENT": "config.unfold.environment",
     "DASHBOARD_CALLBACK": "core.ui.dashboard_callback",
     "COMMAND": {"search_models": True, "show_history": True},

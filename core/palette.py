@@ -34,6 +34,17 @@ BASE = {
 }
 PALETTE = {"base": BASE, "primary": PRIMARY}
 BORDER_RADIUS = "8px"
+STYLESHEETS = (
+    "ui/app.css",
+    "ui/shell.css",
+    "ui/components.css",
+    "ui/forms.css",
+    "ui/feedback.css",
+    "ui/graph.css",
+    "ui/inbox.css",
+    "ui/account.css",
+)
+"""In this order, on member pages and in the console alike."""
 
 
 def css_variables() -> str:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
-from core.palette import BRAND, css_variables
+from core.palette import BRAND, STYLESHEETS, css_variables
 from core.trace import peek_trace_id
 
 register = template.Library()
@@ -168,6 +168,11 @@ def ui_palette() -> SafeString:
     """The palette as CSS variables; error pages have no request, so no context to read it from."""
     # Our own constants only: nothing here comes from outside.
     return mark_safe(css_variables())  # noqa: S308
+
+
+@register.simple_tag
+def ui_stylesheets() -> tuple[str, ...]:
+    return STYLESHEETS
 
 
 @register.simple_tag

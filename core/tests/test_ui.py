@@ -15,7 +15,7 @@ from django.utils import translation
 from django.utils.timezone import now
 
 from core import ui
-from core.palette import PALETTE, css_variables
+from core.palette import PALETTE, STYLESHEETS, css_variables
 from core.templatetags.ui import browser, duration, initials, money, pretty
 
 TEMPLATES = Path(settings.BASE_DIR) / "templates"
@@ -112,6 +112,12 @@ def test_every_static_file_a_template_names_exists(template):
     missing = [name for name in STATIC.findall(template.read_text()) if not finders.find(name)]
 
     assert not missing
+
+
+def test_every_stylesheet_exists_and_none_is_forgotten():
+    on_disk = {f"ui/{path.name}" for path in (Path(settings.BASE_DIR) / "static/ui").glob("*.css")}
+
+    assert set(STYLESHEETS) == on_disk
 
 
 def test_only_the_skeleton_names_files_of_unfold():
