@@ -8,7 +8,6 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
-
 from viewflow.workflow.admin import Process, Task
 
 from bpm.models import Candidate, Comment, Decision, Definition, DefinitionVersion, HumanTask
