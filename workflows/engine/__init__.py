@@ -1,0 +1,1 @@
+"""The engine: plain Python, standard library only. Same input, same output."""

@@ -1,0 +1,93 @@
+"""What a run leaves behind, and what it is told: the words between the engine and its store."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class RunState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial-succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ENDED = frozenset({RunState.SUCCEEDED, RunState.PARTIAL, RunState.FAILED, RunState.CANCELLED})
+
+
+class StepStatus(StrEnum):
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    EXCEPTION = "exception"
+    """Failed, and the flow says how to go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One settled execution of a node. Inserted once, never changed."""
+
+    node_id: str
+    kind: str
+    started_at: datetime
+    ended_at: datetime
+    iteration: str = ""
+    attempts: int = 1
+    status: str = StepStatus.SUCCEEDED
+    handle: str = "source"
+    inputs: dict[str, Any] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+    error_code: str = ""
+    usage: dict[str, Any] = field(default_factory=dict)
+    cost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A line of the run's history, see `workflows.runner` for the kinds."""
+
+    kind: str
+    node_id: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A node that rests until somebody answers or a time comes. `key` is the other side's."""
+
+    node_id: str
+    iteration: str
+    kind: str
+    key: str
+    wake_at: datetime | None
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """The answer to a wait."""
+
+    node_id: str
+    iteration: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """All that becomes durable at once. `resolved` names waits by (node, iteration).
+
+    A `state` is present when the run rests or ends with this change; ended runs carry outputs
+    (None unless they succeeded) and, when failed, `error`: {"code", "message", "node_id"}.
+    """
+
+    steps: tuple[Step, ...] = ()
+    events: tuple[Event, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    resolved: tuple[tuple[str, str], ...] = ()
+    state: RunState | None = None
+    outputs: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None

@@ -1,0 +1,39 @@
+"""Services of a run without a server behind it: code runs, nothing else is reachable."""
+
+from typing import Any
+
+from workflows.nodes.base import NodeFailed
+from workflows.nodes.services import (
+    NodeHttpRequest,
+    NodeHttpResponse,
+    NodeModelAnswer,
+    NodeModelCall,
+    NodeTaskRequest,
+)
+
+
+class SandboxServices:
+    """The sandbox alone; what else is asked for fails its node."""
+
+    async def run_code(
+        self, language: str, code: str, variables: dict[str, Any], timeout: float
+    ) -> dict[str, Any]:
+        from workflows.sandbox import run_code
+
+        return await run_code(language, code, variables, timeout=timeout)
+
+    async def complete_model(self, call: NodeModelCall) -> NodeModelAnswer:
+        raise _unreachable()
+
+    async def send_http(self, request: NodeHttpRequest) -> NodeHttpResponse:
+        raise _unreachable()
+
+    async def open_human_task(self, request: NodeTaskRequest) -> str:
+        raise _unreachable()
+
+    async def close_human_task(self, key: str) -> None:
+        raise _unreachable()
+
+
+def _unreachable() -> NodeFailed:
+    return NodeFailed("This run has no services", code="no_services", retryable=False)

@@ -1,0 +1,43 @@
+"""The asyncio interpreter of one run: no ORM, no queue, only a journal and services.
+
+Events: run.started run.resumed run.waiting run.succeeded run.failed run.cancelled, node.started
+(effects only: other nodes settle in the change that starts them) node.succeeded node.failed
+node.retried node.waiting.
+"""
+
+from workflows.engine.records import ENDED, Change, Event, RunState, Signal, Step, StepStatus, Wait
+from workflows.nodes.base import NodeFailed
+from workflows.nodes.services import (
+    NodeHttpRequest,
+    NodeHttpResponse,
+    NodeModelAnswer,
+    NodeModelCall,
+    NodeTaskRequest,
+    Services,
+)
+from workflows.runner.advancing import advance
+from workflows.runner.compiled import graph_of
+from workflows.runner.shapes import Journal, Limits, RunTask
+
+__all__ = [
+    "ENDED",
+    "Change",
+    "Event",
+    "Journal",
+    "Limits",
+    "NodeFailed",
+    "NodeHttpRequest",
+    "NodeHttpResponse",
+    "NodeModelAnswer",
+    "NodeModelCall",
+    "NodeTaskRequest",
+    "RunState",
+    "RunTask",
+    "Services",
+    "Signal",
+    "Step",
+    "StepStatus",
+    "Wait",
+    "advance",
+    "graph_of",
+]

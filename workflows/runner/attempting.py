@@ -1,0 +1,148 @@
+"""Running one node to its step: attempts, retries, failures and what the flow says to do then."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from core.errors import DomainError
+from workflows.engine.graph import FAIL_BRANCH, SOURCE
+from workflows.engine.records import Event, Step, StepStatus, Wait
+from workflows.engine.values import convert
+from workflows.mocks import Mocks
+from workflows.nodes.base import NodeContext, NodeFailed, Outcome, Waiting
+from workflows.runner.compiled import Compiled
+
+logger = logging.getLogger(__name__)
+Note = Callable[[Event], None]
+
+
+@dataclass(slots=True)
+class Attempting:
+    """One node on its way.
+
+    `note` takes events for the history; `restart` says that text streamed so far is void.
+    """
+
+    compiled: Compiled
+    context: NodeContext
+    note: Note
+    restart: Callable[[], None]
+    mocks: Mocks | None = None
+
+    async def settle(self) -> Step | Waiting:
+        """Run until it succeeds, waits or has failed for good; a failure is a step, never raised."""
+        started, policy = datetime.now(UTC), self.compiled.policy
+        while True:
+            try:
+                outcome = await self._once()
+            except NodeFailed as failure:
+                if self.context.attempt <= policy.retries and failure.retryable:
+                    await self._wait_for_next(failure)
+                    continue
+                return self._failed(started, failure)
+            return self._done(started, outcome)
+
+    async def resume(self, wait: Wait, payload: Mapping[str, Any]) -> Step:
+        """Carry on after a wait."""
+        started, found = datetime.now(UTC), self.compiled
+        try:
+            found.require()
+            outcome = await _caught(found.kind.resume(self.context, found.config, wait, payload))
+        except NodeFailed as failure:
+            return self._failed(started, failure)
+        step = self._done(started, outcome)
+        assert isinstance(step, Step)  # noqa: S101 - resume never waits again, by its type
+        return step
+
+    async def _once(self) -> Outcome | Waiting:
+        found, context = self.compiled, self.context
+        found.require()
+        if self.mocks:
+            await self.mocks.disturb(context)
+            if (outcome := self.mocks.stand_in(found.kind, found.config, context)) is not None:
+                return outcome
+        return await _caught(found.kind.run(context, found.config))
+
+    async def _wait_for_next(self, failure: NodeFailed) -> None:
+        data = {"attempt": self.context.attempt, "error": failure.message, "code": failure.code}
+        self.note(Event("node.retried", self.context.node.id, data))
+        self.restart()
+        await asyncio.sleep(self.compiled.policy.interval)
+        self.context.attempt += 1
+
+    def _done(self, started: datetime, outcome: Outcome | Waiting) -> Step | Waiting:
+        if isinstance(outcome, Waiting):
+            return outcome
+        outputs = outcome.outputs
+        if self.mocks:
+            outputs = self.mocks.touch_up(self.compiled.kind, self.context, outputs)
+        return self._step(
+            started,
+            handle=outcome.handle,
+            inputs=outcome.inputs,
+            outputs=outputs,
+            usage=outcome.usage,
+            cost=outcome.cost,
+        )
+
+    def _failed(self, started: datetime, failure: NodeFailed) -> Step:
+        policy = self.compiled.policy
+        common = {
+            "inputs": failure.inputs,
+            "error": failure.message,
+            "error_code": failure.code,
+        }
+        if not policy.strategy:
+            return self._step(started, status=StepStatus.FAILED, **common)
+        outputs = {"error_message": failure.message, "error_type": failure.kind}
+        handle = FAIL_BRANCH if policy.strategy == FAIL_BRANCH else SOURCE
+        try:
+            outputs |= {
+                str(row.get("key")): convert(row.get("value"), str(row.get("type")))
+                for row in policy.defaults
+            }
+        except (TypeError, ValueError) as error:
+            common["error"] = f"{failure.message} (and its default value is unusable: {error})"
+            return self._step(started, status=StepStatus.FAILED, **common)
+        return self._step(
+            started, status=StepStatus.EXCEPTION, handle=handle, outputs=outputs, **common
+        )
+
+    def _step(self, started: datetime, **rest: Any) -> Step:
+        context = self.context
+        return Step(
+            node_id=context.node.id,
+            kind=context.node.kind,
+            iteration=context.iteration,
+            attempts=context.attempt,
+            started_at=started,
+            ended_at=datetime.now(UTC),
+            **rest,
+        )
+
+
+async def _caught(running: Any) -> Any:
+    """Whatever goes wrong inside a node is the node's failure."""
+    try:
+        return await running
+    except NodeFailed:
+        raise
+    except DomainError as error:
+        raise NodeFailed(
+            str(error.message),
+            code=error.code,
+            kind=type(error).__name__,
+            retryable=error.status >= 500,
+        ) from error
+    except TimeoutError as error:
+        raise NodeFailed("The time for this node is up", code="timeout", kind="Timeout") from error
+    except Exception as error:
+        if code := getattr(error, "code", ""):
+            message, kind = str(error), type(error).__name__
+            raise NodeFailed(message, code=str(code), kind=kind) from error
+        logger.exception("A node broke")
+        message = f"{type(error).__name__}: {error}"
+        raise NodeFailed(message, code="internal_error", kind=type(error).__name__) from error

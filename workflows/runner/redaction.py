@@ -1,0 +1,37 @@
+"""Secrets of a flow's environment stay out of what is recorded of its steps."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from workflows.engine.graph import Graph
+from workflows.engine.records import Step
+
+MASK = "••••"
+SHORTEST = 4
+"""Shorter texts are no secrets, and masking them would riddle everything."""
+
+
+def secrets_of(graph: Graph) -> tuple[str, ...]:
+    found = (item.get("value") for item in graph.environment if item.get("value_type") == "secret")
+    texts = {value for value in found if isinstance(value, str) and len(value) >= SHORTEST}
+    return tuple(sorted(texts, key=len, reverse=True))
+
+
+def masked(step: Step, secrets: tuple[str, ...]) -> Step:
+    """The step with secrets blotted out of its inputs and its error; outputs are the flow's own."""
+    if not secrets:
+        return step
+    return replace(step, inputs=_blot(step.inputs, secrets), error=_blot(step.error, secrets))
+
+
+def _blot(value: Any, secrets: tuple[str, ...]) -> Any:
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, MASK)
+        return value
+    if isinstance(value, Mapping):
+        return {key: _blot(item, secrets) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_blot(item, secrets) for item in value]
+    return value
