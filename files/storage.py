@@ -6,7 +6,10 @@ from datetime import datetime
 from typing import IO, Any
 from uuid import UUID
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (  # type: ignore[import-untyped]  # botocore ships no types
+    BotoCoreError,
+    ClientError,
+)
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.utils.translation import gettext as _

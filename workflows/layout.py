@@ -1,9 +1,9 @@
 """Layered drawing of a graph, left to right, after Sugiyama, Tagawa and Toda (1981).
 
 Nodes get the layer of their longest path from a source; an edge over several layers passes through
-one point in each (a bend); sweeps of barycentres order the layers so that few edges cross; then
-every node moves as close to its neighbours as its layer has room. Edges that close a circle are
-drawn backwards. Same input, same drawing.
+one point in each (a bend; beyond MOST_BENDS of them such edges run straight across); sweeps of
+barycentres order the layers so that few edges cross; then every node moves as close to its
+neighbours as its layer has room. Edges that close a circle are drawn backwards. Same input, same drawing.
 """
 
 from collections import defaultdict, deque
@@ -17,6 +17,7 @@ BEND_HEIGHT = 12
 GAP_X, GAP_Y = 56, 28
 MARGIN = 24
 SWEEPS = 6
+MOST_BENDS = 5000
 LABEL_RISE = 6
 
 
@@ -117,14 +118,16 @@ def _draw(ids: Sequence[str], links: Sequence[Link], layer: Mapping[str, int]) -
     for key in ids:
         layers[layer[key]].append(key)
     drawing = _Drawing(layers, [])
+    spans = (layer[link.target] - layer[link.source] - 1 for link in links)
+    bent = sum(span for span in spans if span > 0) <= MOST_BENDS
     for number, link in enumerate(links):
         first, last = layer[link.source], layer[link.target]
-        bends = [(number, at) for at in range(first + 1, last)]
+        bends = [(number, at) for at in range(first + 1, last)] if bent else []
         for bend in bends:
             layers[bend[1]].append(bend)
         chain: list[Any] = [link.source, *bends, link.target]
         drawing.chains.append(chain)
-        if first < last:
+        if first + len(bends) + 1 == last:
             for one, other in pairwise(chain):
                 drawing.after[one].append(other)
                 drawing.before[other].append(one)

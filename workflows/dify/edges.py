@@ -8,7 +8,13 @@ from workflows.dify.nodes import read_id
 from workflows.dify.report import Place
 from workflows.dify.tree import line_of
 
-SOURCE, SUCCESS, FAILURE, TIMEOUT, ELSE = "source", "success-branch", "fail-branch", "__timeout", "false"
+SOURCE, SUCCESS, FAILURE, TIMEOUT, ELSE = (
+    "source",
+    "success-branch",
+    "fail-branch",
+    "__timeout",
+    "false",
+)
 
 
 def read_edges(flow: Flow, graph: dict[str, Any]) -> None:

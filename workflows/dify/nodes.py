@@ -36,7 +36,9 @@ def read_id(flow: Flow, item: dict[str, Any], key: str, at: Place) -> str:
         return value
     at = at._replace(line=line_of(item, key) or at.line)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        flow.notes.repair("id_as_text", at._replace(node_id=str(value)), before=value, after=str(value))
+        flow.notes.repair(
+            "id_as_text", at._replace(node_id=str(value)), before=value, after=str(value)
+        )
         return str(value)
     if key == "id":
         flow.notes.fault("node_id_missing", at)

@@ -21,8 +21,8 @@ from workflows.dify.kinds import (
 from workflows.dify.shapes import texts_in
 
 REFERENCE = re.compile(r"\{\{#([a-zA-Z0-9_]{1,50}(?:\.[a-zA-Z_][a-zA-Z0-9_]{0,29}){1,10})#\}\}")
-# What people mean as a reference and Dify leaves as it is: spaces, hyphens, indexes.
-LOOKS_LIKE = re.compile(r"\{\{\s{0,20}#([^{}#\n]{1,200})#\s{0,20}\}\}")
+# Also what people mean as a reference and Dify leaves as it is: spaces, hyphens, indexes.
+LOOKS_LIKE = re.compile(r"\{\{\s{0,20}#[^{}#\n]{1,400}#\s{0,20}\}\}")
 SPECIAL = frozenset({"context", "histories", "query"})
 OWN_OUTPUT = "$output."
 PLAIN_ID = re.compile(r"[A-Za-z0-9_]{1,50}")
@@ -61,12 +61,11 @@ class _Check:
         self.conversation = {str(item["name"]) for item in flow.conversation}
 
     def text(self, node: FlowNode, keys: Keys, text: str) -> None:
-        for reference in dict.fromkeys(REFERENCE.findall(text)):
-            self.lookup(node, keys, tuple(reference.split(".")))
-        for written in dict.fromkeys(LOOKS_LIKE.findall(REFERENCE.sub("", text))):
-            if written not in SPECIAL and not written.startswith(OWN_OUTPUT):
-                at = node.at(*keys)
-                self.flow.notes.warn("literal_reference", at, reference=f"{{{{#{written}#}}}}")
+        for written in dict.fromkeys(found.group() for found in LOOKS_LIKE.finditer(text)):
+            if reference := REFERENCE.fullmatch(written):
+                self.lookup(node, keys, tuple(reference.group(1).split(".")))
+            elif not is_special(written):
+                self.flow.notes.warn("literal_reference", node.at(*keys), reference=written)
 
     def selector(self, node: FlowNode, keys: Keys, selector: Any) -> None:
         parts = tuple(str(part) for part in as_list(selector) if part is not None)
@@ -95,6 +94,12 @@ class _Check:
             return ""
         title = self.flow.nodes[owner].title
         return f"the node “{title}” has no output “{name}”"
+
+
+def is_special(written: str) -> bool:
+    """Marks that are filled in by the node itself: `{{#context#}}`, `{{#$output.name#}}`."""
+    inner = written.strip("{#}")
+    return inner in SPECIAL or inner.startswith(OWN_OUTPUT)
 
 
 def outputs_of(node: FlowNode) -> frozenset[str] | None:
@@ -163,8 +168,8 @@ def _in_llm(data: dict[str, Any]) -> Selectors:
     context, vision = as_mapping(data.get("context")), as_mapping(data.get("vision"))
     if context.get("enabled"):
         yield ("context", "variable_selector"), context.get("variable_selector")
-    if vision.get("enabled"):
-        configs = as_mapping(vision.get("configs"))
+    configs = as_mapping(vision.get("configs"))
+    if vision.get("enabled") and configs.get("variable_selector"):  # else the files of the chat
         yield ("vision", "configs", "variable_selector"), configs.get("variable_selector")
     config = as_mapping(data.get("prompt_config"))
     for index, item in enumerate(as_list(config.get("jinja2_variables"))):

@@ -65,7 +65,9 @@ def _repair_http(flow: Flow, node: FlowNode) -> None:
     elif isinstance(body, dict) and isinstance(body.get("data"), str):
         text = body["data"]
         body["data"] = _parts(as_text(body.get("type")), text)
-        flow.notes.repair("body_from_text", node.at("body", "data"), before=text, after=body["data"])
+        flow.notes.repair(
+            "body_from_text", node.at("body", "data"), before=text, after=body["data"]
+        )
 
 
 def _parts(kind: str, text: str) -> list[dict[str, str]]:

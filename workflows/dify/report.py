@@ -21,6 +21,9 @@ class Place(NamedTuple):
     path: str = ""
 
 
+WHOLE_FILE = Place()
+
+
 class Finding(TypedDict):
     """A fault or a warning."""
 
@@ -93,18 +96,18 @@ class Notes:
     unbound: list[Unbound] = field(default_factory=list)
     models: set[str] = field(default_factory=set)
 
-    def fault(self, code: str, at: Place = Place(), **params: object) -> None:
+    def fault(self, code: str, at: Place = WHOLE_FILE, **params: object) -> None:
         self._add(self.faults, FAULTS, "more_faults", (code, at, _params(params)))
 
-    def warn(self, code: str, at: Place = Place(), **params: object) -> None:
+    def warn(self, code: str, at: Place = WHOLE_FILE, **params: object) -> None:
         self._add(self.warnings, WARNINGS, "more_warnings", (code, at, _params(params)))
 
-    def repair(self, code: str, at: Place = Place(), *, before: Any = None, after: Any) -> None:
+    def repair(self, code: str, at: Place = WHOLE_FILE, *, before: Any = None, after: Any) -> None:
         """Note a change; both values are given as they stand in the file and in the definition."""
         if len(self.repairs) > MOST_LISTED:
             return
         if len(self.repairs) == MOST_LISTED:
-            code, at, before, after = "more_repairs", Place(), None, None
+            code, at, before, after = "more_repairs", WHOLE_FILE, None, None
         params = {"limit": str(MOST_LISTED)} if code == "more_repairs" else {}
         self.repairs.append(
             {
@@ -148,7 +151,7 @@ class Notes:
         if len(found) > MOST_LISTED:
             return
         if len(found) == MOST_LISTED:
-            finding = (more, Place(), {"limit": str(MOST_LISTED)})
+            finding = (more, WHOLE_FILE, {"limit": str(MOST_LISTED)})
         code, at, params = finding
         found.append(
             {

@@ -59,7 +59,9 @@ def _check_secrets(flow: Flow, node: FlowNode) -> None:
             flow.notes.warn("secret_in_text", node.at(*keys), hint=f"{found.group()[:HINT]}…")
 
 
-def texts_in(value: Any, keys: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def texts_in(
+    value: Any, keys: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Every text inside a value, with the keys that lead to it. At most DEEPEST calls deep."""
     if isinstance(value, str):
         yield keys, value

@@ -21,7 +21,9 @@ FAULTS = {
     "file_empty": gettext_noop("The file is empty."),
     "bad_character": gettext_noop("The text holds a character that cannot be stored: {character}."),
     "not_yaml": gettext_noop("The file is not valid YAML: {problem}."),
-    "directive_refused": gettext_noop("YAML directives (lines that begin with %) are not accepted."),
+    "directive_refused": gettext_noop(
+        "YAML directives (lines that begin with %) are not accepted."
+    ),
     "several_documents": gettext_noop("The file holds more than one YAML document."),
     "too_deep": gettext_noop("The file nests deeper than {limit} levels."),
     "too_many_values": gettext_noop("The file holds more than {limit} values."),

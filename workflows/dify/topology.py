@@ -69,7 +69,9 @@ def cycles(ids: Iterable[str], following: Mapping[str, list[str]]) -> list[list[
     for key in ids:
         if key not in search.index:
             search.visit(key)
-    return [group for group in search.found if len(group) > 1 or group[0] in following.get(group[0], ())]
+    return [
+        group for group in search.found if len(group) > 1 or group[0] in following.get(group[0], ())
+    ]
 
 
 class _Components:

@@ -17,8 +17,8 @@ from workflows.dify.report import Notes, Place
 DEEPEST = 50
 MOST_VALUES = 200_000
 LONGEST_NUMBER = 40
-DIRECTIVE = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*%")
-REST_OF_FILE = re.compile(r"(?:\s|#[^\n]*|\.\.\.)*")
+# The first character of the next line that is neither blank, nor a comment, nor a document's end.
+CONTENT = re.compile(r"^[ \t]*(?!#|\.\.\.[ \t\r]*$)(\S)", re.MULTILINE)
 TRUE_WORDS = frozenset({"yes", "true", "on"})
 # The C parser is ten times faster; a wheel without it still reads, slowly.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -73,8 +73,9 @@ def plain(value: Any) -> Any:
 
 def read_tree(text: str, notes: Notes) -> Any:
     """The document's value; None when it cannot be read, with the reason noted."""
-    if DIRECTIVE.match(text):
-        notes.fault("directive_refused", Place(line=1))
+    if (first := CONTENT.search(text)) and first.group() == "%":
+        # Before the parser sees them: it compares each with every earlier one.
+        notes.fault("directive_refused", Place(line=_line_at(text, first.start())))
         return None
     loader = _Loader(text)
     try:
@@ -84,13 +85,27 @@ def read_tree(text: str, notes: Notes) -> Any:
         problem = error.problem or error.context or "unreadable"
         notes.fault("not_yaml", Place(line=mark.line + 1 if mark else 0), problem=problem)
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, int(error.position)) + 1
-        notes.fault("bad_character", Place(line=line), character=f"U+{_code(error):04X}")
+        at = Place(line=_line_at(text, int(error.position)))
+        notes.fault("bad_character", at, character=f"U+{_code(error):04X}")
     except Unreadable:
         pass
     finally:
         loader.dispose()
     return None
+
+
+def _line_at(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
+
+
+def _content_after(text: str, position: int) -> int | None:
+    """Where a second document begins. The parser is not asked: it would read its directives."""
+    newline = text.find("\n", position)
+    rest = text[position : newline if newline >= 0 else None].strip()
+    if rest and not rest.startswith(("#", "...")):
+        return position
+    more = CONTENT.search(text, newline) if newline >= 0 else None
+    return more.start(1) if more else None
 
 
 def _code(error: yaml.reader.ReaderError) -> int:
@@ -125,11 +140,9 @@ class _Builder:
                 return None
             if step := steps.get(event.__class__):
                 step(event)
-        # Only the text is looked at: asking the parser would make it read the next document.
-        rest = REST_OF_FILE.match(text, event.end_mark.index)
-        if rest and rest.end() < len(text):
-            line = text.count("\n", 0, rest.end()) + 1
-            self.notes.fault("several_documents", Place(line=line))
+        end: Any = event.end_mark
+        if (more := _content_after(text, end.index)) is not None:
+            self.notes.fault("several_documents", Place(line=_line_at(text, more)))
         return self.root
 
     def scalar(self, event: Any) -> None:
@@ -241,7 +254,9 @@ class _Builder:
             if isinstance(container, Sequence):
                 parts.append(f"[{len(container)}]")
             elif isinstance(container, Mapping):
-                parts.append(f".{self.key or ''}" if container is self.container else _last(container))
+                parts.append(
+                    f".{self.key or ''}" if container is self.container else _last(container)
+                )
         return "".join(parts).strip(".")
 
 
