@@ -8,9 +8,11 @@ input stands (the notation of Dify's human-input node).
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,14 +78,23 @@ def _clean_input(entry: Mapping[str, Any]) -> dict[str, Any]:
     options = [str(option) for option in entry.get("options") or []]
     if kind == "select" and not options:
         raise InvalidInput(_("A choice needs options."), input=name)
-    return {
+    cleaned = {
         "name": name,
         "type": kind,
         "label": str(entry.get("label") or name),
         "required": bool(entry.get("required", False)),
-        "default": entry.get("default"),
         "options": options,
     }
+    return cleaned | {"default": _clean_default(cleaned, entry.get("default"))}
+
+
+def _clean_default(entry: Mapping[str, Any], value: Any) -> Any:
+    """A default an answer could be, else None: a flow may hand over any of its values."""
+    if entry["type"] in _TEXTUAL and value is not None and not isinstance(value, str):
+        value = json.dumps(value, ensure_ascii=False)
+    with suppress(NotAnAnswer):
+        return None if value is None else _READERS[entry["type"]](entry, value)
+    return None
 
 
 def clean_answers(form: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,21 +144,20 @@ def _read_number(entry: Mapping[str, Any], value: Any) -> int | float:
 
 
 def _read_choice(entry: Mapping[str, Any], value: Any) -> str:
-    if value not in entry["options"]:
+    if not isinstance(value, str) or value not in entry["options"]:
         raise NotAnAnswer(_("Choose one of the options."))
-    return str(value)
+    return value
 
 
 def _read_tick(entry: Mapping[str, Any], value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    if value in ("on", "true"):
-        return True
-    if value in ("off", "false"):
-        return False
+    if isinstance(value, str) and value in _TICKS:
+        return _TICKS[value]
     raise NotAnAnswer(_("Answer with yes or no."))
 
 
+_TICKS = {"on": True, "true": True, "off": False, "false": False}
 _READERS: dict[str, Callable[[Mapping[str, Any], Any], Any]] = {
     "text": _read_text,
     "paragraph": _read_text,
@@ -155,6 +165,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any], Any], Any]] = {
     "select": _read_choice,
     "checkbox": _read_tick,
 }
+_TEXTUAL = ("text", "paragraph", "select")
 _EMPTY: dict[str, Any] = {"text": "", "paragraph": "", "checkbox": False, "select": ""}
 
 

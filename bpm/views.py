@@ -16,14 +16,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from bpm.actions import claim_task, comment_task, decide_task, release_task
-from bpm.errors import TaskCancelled, TaskClaimed, TaskDecided, TaskNotClaimed
 from bpm.inbox import MOST, STEP, TABS, Box, Desk, read_task
 from bpm.models import HumanTask
-from core.errors import DomainError, InvalidInput
+from core.errors import DomainError, InvalidInput, NotFound, PermissionRefused
 from orgs.access import Actor
 from orgs.pages import page
-
-MOVED_ON = (TaskClaimed, TaskCancelled, TaskDecided, TaskNotClaimed)
 
 
 @require_GET
@@ -74,7 +71,7 @@ def inbox_decide(request: HttpRequest, pk: UUID) -> HttpResponse:
             comment=comment,
             data=data,
         )
-    except (InvalidInput, *MOVED_ON) as error:
+    except DomainError as error:
         return _refused(request, pk, error, given=data, comment=comment)
     said = _("%(task)s: %(action)s") % {"task": task.title, "action": decision.action_title}
     return _done(request, said, _next_of(request))
@@ -86,7 +83,7 @@ def inbox_comment(request: HttpRequest, pk: UUID) -> HttpResponse:
     text = request.POST.get("comment", "")
     try:
         comment_task(actor=_actor(request), task_id=pk, text=text)
-    except InvalidInput as error:
+    except DomainError as error:
         return _refused(request, pk, error, comment=text)
     return _done(request, _("Your comment is kept."), pk)
 
@@ -98,7 +95,7 @@ def _actor(request: HttpRequest) -> Actor:
 def _act(request: HttpRequest, pk: UUID, action: Any, said: str) -> HttpResponse:
     try:
         action(actor=_actor(request), task_id=pk)
-    except MOVED_ON as error:
+    except DomainError as error:
         return _refused(request, pk, error)
     return _done(request, said, pk)
 
@@ -161,7 +158,12 @@ def _refused(
     given: Mapping[str, Any] | None = None,
     comment: str = "",
 ) -> HttpResponse:
-    """The task as it is now, with the reason, and what was typed kept."""
+    """The task as it is now, with the reason (the subject may have one too), and what was typed.
+
+    What is not there or not allowed has a page of its own, made by `orgs.pages.page`.
+    """
+    if isinstance(error, NotFound | PermissionRefused):
+        raise error
     actor = _actor(request)
     desk = Desk(
         actor,
@@ -171,8 +173,8 @@ def _refused(
         fault=error.message,
         comment=comment,
     )
-    moved = isinstance(error, MOVED_ON)
-    status = HTTPStatus.CONFLICT if moved else HTTPStatus.UNPROCESSABLE_ENTITY
+    typed_wrong = isinstance(error, InvalidInput)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if typed_wrong else HTTPStatus.CONFLICT
     return _show(request, _box(request), desk=desk, status=status)
 
 

@@ -12,7 +12,8 @@ from bpm import subjects
 from bpm.actions import cancel_tasks, claim_task, comment_task, decide_task
 from bpm.models import Comment, Decision
 from bpm.templatetags.inbox import fact, markdown
-from bpm.tests.factories import FORM, KIND, make_task
+from bpm.tests.factories import FORM, KIND, handling, make_task
+from core.errors import Conflict
 from orgs.tests.factories import OrganizationFactory, person_in
 
 pytestmark = pytest.mark.django_db
@@ -181,6 +182,18 @@ def test_deciding_twice_and_after_cancel_shows_the_reason(page, organization):
         assert answer.status_code == 409
         assert said in answer.text
     assert Decision.objects.count() == 1
+
+
+def test_a_subject_that_refuses_is_heard_on_the_page(organization):
+    client, _ = browser(organization)
+    with handling(fails=Conflict("The run is over.")):
+        task = make_task(organization)
+        answer = act(client, "decide", task, {"action": "approve", "comment": "kept"}, **HTMX)
+
+    assert answer.status_code == 409
+    assert "The run is over." in answer.text
+    assert "kept</textarea>" in answer.text
+    assert unchanged(task)
 
 
 def test_claims_and_releases(page, organization):

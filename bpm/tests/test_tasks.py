@@ -376,6 +376,35 @@ def test_a_form_that_does_not_fit_is_refused_field_by_field(handled, organizatio
     assert handled == []
 
 
+def test_defaults_that_no_answer_could_be_are_dropped_and_others_made_to_fit(
+    handled, organization, approver
+):
+    task = make_task(
+        organization,
+        form={
+            "inputs": [
+                {"name": "number", "type": "number", "default": "12"},
+                {"name": "wrong", "type": "number", "default": "twelve"},
+                {"name": "text", "default": {"order": 7}},
+                {"name": "choice", "type": "select", "options": [1, 2], "default": 2},
+                {"name": "lost", "type": "select", "options": ["a"], "default": "z"},
+                {"name": "tick", "type": "checkbox", "default": "true"},
+            ]
+        },
+    )
+
+    decision = decide_task(actor=approver, task_id=task.pk, action_id="approve")
+
+    assert decision.data == {
+        "number": 12,
+        "wrong": None,
+        "text": '{"order": 7}',
+        "choice": "2",
+        "lost": "",
+        "tick": True,
+    }
+
+
 def test_comments_are_kept_beside_open_and_closed_tasks(task, approver, organization):
     member = make_actor(organization, "member")
     comment_task(actor=member, task_id=task.pk, text=" Customer called twice. ")
