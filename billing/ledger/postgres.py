@@ -144,7 +144,9 @@ class PostgresLedger:
         self._pool: AsyncConnectionPool[AsyncConnection[Row]] | None = None
         self._opening = asyncio.Lock()
         self._holds: GroupCommitter[HoldRequest, HoldOutcome] = GroupCommitter(self._flush_holds)
-        self._settlements: GroupCommitter[Settlement, Settled] = GroupCommitter(self._flush_settlements)
+        self._settlements: GroupCommitter[Settlement, Settled] = GroupCommitter(
+            self._flush_settlements
+        )
 
     async def hold(self, request: HoldRequest) -> HoldOutcome:
         return await self._holds.put(request)

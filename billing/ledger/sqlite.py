@@ -62,7 +62,9 @@ class SqliteLedger:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._holds: GroupCommitter[HoldRequest, HoldOutcome] = GroupCommitter(self._flush_holds)
-        self._settlements: GroupCommitter[Settlement, Settled] = GroupCommitter(self._flush_settlements)
+        self._settlements: GroupCommitter[Settlement, Settled] = GroupCommitter(
+            self._flush_settlements
+        )
 
     async def hold(self, request: HoldRequest) -> HoldOutcome:
         return await self._holds.put(request)

@@ -54,9 +54,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 class Exchange:
     """One request and its answer."""
 
-    def __init__(
-        self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send
-    ) -> None:
+    def __init__(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
         self.scope = scope
         self.headers = headers
         self.trace_id = trace_id_from(headers)
