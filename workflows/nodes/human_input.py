@@ -37,9 +37,9 @@ class Action(Config):
 
 
 class Loomwork(Config):
-    """Our own settings inside a node of the foreign format."""
+    """Our own settings inside a node of the foreign format. No candidates: those of the house."""
 
-    candidates: list[str] = Field(default_factory=lambda: ["role:approver"])
+    candidates: list[str] = Field(default_factory=list)
 
 
 class HumanInputConfig(Config):

@@ -26,7 +26,7 @@ from core.groupcommit import GroupCommitter
 from core.ids import uuid7
 from core.trace import tracing
 from workflows.models import Run, WorkerProcess
-from workflows.runner import Change, Event, RunState, RunTask, advance
+from workflows.runner import Change, Event, RunState, RunTask, advance, graph_of
 from workflows.runtime.journal import StoreJournal
 from workflows.runtime.services import RunServices
 from workflows.runtime.store import RunStore, open_store
@@ -178,7 +178,7 @@ class Worker:
         """Parsed once per process: versions never change."""
         known = self._definitions.get(version_id)
         if known is None:
-            known = await self._store.definition(version_id)
+            known = graph_of(await self._store.definition(version_id))
             self._definitions[version_id] = known
             if len(self._definitions) > DEFINITIONS_KEPT:
                 self._definitions.popitem(last=False)

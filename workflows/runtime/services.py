@@ -1,0 +1,139 @@
+"""What effect nodes reach in earnest: the gateway, the guarded HTTP client, the sandbox, people."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import close_old_connections
+
+from bpm.actions import cancel_tasks, open_task
+from core.http import send
+from llm.gateway.calls import ModelCall, close_gateway, complete
+from orgs.access import Actor
+from workflows.nodes.services import (
+    NodeHttpRequest,
+    NodeHttpResponse,
+    NodeModelAnswer,
+    NodeModelCall,
+    NodeTaskRequest,
+)
+from workflows.runtime.sweep import HUMAN_INPUT, subject_of
+from workflows.sandbox import run_code as run_in_sandbox
+
+DEFAULT_CANDIDATES = ["role:approver", "role:admin", "role:owner"]
+DEFAULT_ACTIONS = [
+    {"id": "approve", "title": "Approve", "style": "primary"},
+    {"id": "reject", "title": "Reject", "style": "default"},
+]
+
+
+class RunServices:
+    """One for all runs of a worker. Every effect carries the node's own idempotency key."""
+
+    async def complete_model(self, call: NodeModelCall) -> NodeModelAnswer:
+        run = call.run
+        answer = await complete(
+            ModelCall(
+                organization_id=run.organization_id,
+                model=call.model,
+                messages=call.messages,
+                params=call.params,
+                billing_ref=call.billing_ref,
+                trace_id=run.trace_id,
+                run_id=run.run_id,
+                node_id=call.node_id,
+                actor=actor_of_run(run),
+                on_delta=call.on_delta,
+            )
+        )
+        return NodeModelAnswer(
+            text=answer.text,
+            reasoning=answer.reasoning,
+            finish_reason=answer.finish_reason,
+            usage=dict(answer.usage),
+            cost=answer.cost,
+        )
+
+    async def send_http(self, request: NodeHttpRequest) -> NodeHttpResponse:
+        headers = {name: value for name, value in request.headers if value}
+        headers.setdefault("Idempotency-Key", request.idempotency_key)
+        headers.setdefault("X-Request-ID", request.run.trace_id)
+        answer = await send(
+            request.method,
+            request.url,
+            headers=headers,
+            params=list(request.params),
+            data=request.body,
+            timeout=request.timeout,
+            max_bytes=request.max_bytes,
+            verify=request.verify,
+        )
+        return NodeHttpResponse(answer.status, answer.headers, answer.body, str(answer.url))
+
+    async def run_code(
+        self,
+        language: str,
+        code: str,
+        variables: dict[str, Any],
+        timeout: float,  # noqa: ASYNC109 - the sandbox enforces it, from outside the process
+    ) -> dict[str, Any]:
+        return await run_in_sandbox(language, code, variables, timeout=timeout)
+
+    async def open_human_task(self, request: NodeTaskRequest) -> str:
+        await in_thread(_open, request)
+        return request.key
+
+    async def close_human_task(self, key: str) -> None:
+        _, run_id, rest = key.split(":", 2)
+        node_id, _, iteration = rest.rpartition(":")
+        subject = subject_of(run_id, node_id, iteration)
+        await in_thread(
+            partial(cancel_tasks, kind=HUMAN_INPUT, subject_id=subject, reason="Time is up.")
+        )
+
+    async def close(self) -> None:
+        await close_gateway()
+
+
+def actor_of_run(run: Any) -> Actor:
+    """Whoever started the run; the system for a run nobody in particular started."""
+    claimed = run.actor
+    return Actor(
+        organization_id=UUID(str(run.organization_id)),
+        user_id=getattr(claimed, "started_by_id", None),
+        api_key_id=getattr(claimed, "api_key_id", None),
+    )
+
+
+def _open(request: NodeTaskRequest) -> None:
+    run = request.run
+    open_task(
+        organization_id=UUID(run.organization_id),
+        kind=HUMAN_INPUT,
+        subject_id=subject_of(run.run_id, request.node_id, request.iteration),
+        title=request.title,
+        idempotency_key=request.key,
+        requester_id=getattr(run.actor, "started_by_id", None),
+        candidates=request.candidates or DEFAULT_CANDIDATES,
+        actions=request.actions or DEFAULT_ACTIONS,
+        form={"content": request.content, "inputs": request.inputs},
+        snapshot={"inputs": dict(run.inputs)},
+        due_at=request.due_at,
+        trace_id=run.trace_id,
+    )
+
+
+async def in_thread(work: Callable[..., Any], *args: Any) -> Any:
+    """Run database work beside the loop and give its connection back afterwards."""
+
+    def call() -> Any:
+        try:
+            return work(*args)
+        finally:
+            close_old_connections()
+
+    return await asyncio.to_thread(call)

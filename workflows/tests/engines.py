@@ -1,0 +1,91 @@
+"""Engines for tests: one in this process, and one in a process that can be killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from django.db import connection
+
+from workflows.models import Run
+from workflows.runtime.worker import Worker
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PROGRAM = """
+import django; django.setup()
+from workflows.runtime.worker import Worker
+worker = Worker(slots=16, lease=float({lease!r})); worker.start()
+print("ready", flush=True)
+import time; time.sleep(60)
+"""
+
+
+@contextmanager
+def engine(**options):
+    """An engine on a thread of this process; its runs are handed back at the end."""
+    worker = Worker(**options)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.stop(2)
+
+
+def wait_for(run, *states, seconds=20.0):
+    """The run, once it is in one of `states` (or over); fails with what is known otherwise."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        run.refresh_from_db()
+        if run.state in states or (not states and run.finished):
+            return run
+        time.sleep(0.02)
+    steps = list(run.steps.values_list("node_id", "status"))
+    raise AssertionError(f"run is {run.state}, error {run.error}, steps {steps}")
+
+
+def until(condition, seconds=15.0):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not come to pass")
+
+
+class EngineProcess:
+    """An engine in a process of its own, on the test's database."""
+
+    def __init__(self, lease=2.0):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM.format(lease=lease)],
+            cwd=ROOT,
+            env=os.environ | {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "config.settings.test"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout.readline().strip() == "ready"
+
+    def kill(self):
+        """SIGKILL: nothing of it gets to say goodbye."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def database_url():
+    options = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{options['NAME']}"
+    login = quote(options["USER"] or "")
+    if options["PASSWORD"]:
+        login += f":{quote(options['PASSWORD'])}"
+    port = options["PORT"] or 5432
+    return f"postgres://{login}@{options['HOST'] or '127.0.0.1'}:{port}/{options['NAME']}"
+
+
+def running_steps(run):
+    return Run.objects.get(pk=run.pk).step_count

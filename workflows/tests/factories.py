@@ -1,0 +1,132 @@
+"""Definitions, versions and runs for tests."""
+
+import factory
+from factory.django import DjangoModelFactory
+
+from orgs.tests.factories import OrganizationFactory
+from workflows.actions.flows import checksum_of
+from workflows.models import Workflow, WorkflowVersion
+
+
+def node(key, kind, **data):
+    return {
+        "id": key,
+        "type": kind,
+        "title": key.title(),
+        "position": {"x": 0, "y": 0},
+        "data": data,
+    }
+
+
+def edge(source, target, handle="source"):
+    return {
+        "id": f"{source}-{handle}-{target}",
+        "source": source,
+        "target": target,
+        "sourceHandle": handle,
+    }
+
+
+def flow(nodes, edges, mode="workflow"):
+    """`edges`: (source, target) or (source, target, handle)."""
+    return {
+        "mode": mode,
+        "compat": True,
+        "nodes": nodes,
+        "edges": [edge(*each) for each in edges],
+        "environment": [],
+        "conversation": [],
+        "features": {},
+    }
+
+
+def start(*variables):
+    rows = [{"variable": name, "type": kind, "required": True} for name, kind in variables]
+    return node("start", "start", variables=rows)
+
+
+def llm(key, text, model="gpt-test"):
+    return node(
+        key,
+        "llm",
+        model={"provider": "test", "name": model, "mode": "chat", "completion_params": {}},
+        prompt_template=[{"role": "user", "text": text}],
+        context={"enabled": False, "variable_selector": []},
+        vision={"enabled": False},
+    )
+
+
+def template(key, text, **variables):
+    rows = [{"variable": name, "value_selector": list(where)} for name, where in variables.items()]
+    return node(key, "template-transform", template=text, variables=rows)
+
+
+def end(key="end", **outputs):
+    rows = [{"variable": name, "value_selector": list(where)} for name, where in outputs.items()]
+    return node(key, "end", outputs=rows)
+
+
+def ask(key, **loomwork):
+    return node(
+        key,
+        "human-input",
+        form_content="Please look at {{#start.what#}}.",
+        inputs=[{"type": "paragraph", "output_variable_name": "note"}],
+        user_actions=[
+            {"id": "approve", "title": "Approve", "button_style": "primary"},
+            {"id": "reject", "title": "Reject"},
+        ],
+        loomwork={"candidates": ["role:approver"], **loomwork},
+    )
+
+
+def approval_flow():
+    """start -> ask -> approved | rejected."""
+    return flow(
+        [
+            start(("what", "text-input")),
+            ask("ask"),
+            end("yes", answer=("ask", "note"), by=("ask", "__action_id")),
+            end("no", by=("ask", "__action_id")),
+        ],
+        [("start", "ask"), ("ask", "yes", "approve"), ("ask", "no", "reject")],
+    )
+
+
+def chain_of_calls(count):
+    """start -> model call 1 -> … -> model call `count` -> end."""
+    calls = [llm(f"call{n}", f"Step {n} of {{{{#start.what#}}}}") for n in range(1, count + 1)]
+    keys = ["start", *(call["id"] for call in calls), "end"]
+    return flow(
+        [start(("what", "text-input")), *calls, end(text=(f"call{count}", "text"))],
+        list(zip(keys, keys[1:], strict=False)),
+    )
+
+
+class WorkflowFactory(DjangoModelFactory):
+    class Meta:
+        model = Workflow
+
+    organization = factory.SubFactory(OrganizationFactory)
+    name = factory.Sequence(lambda n: f"Workflow {n}")
+
+
+class VersionFactory(DjangoModelFactory):
+    class Meta:
+        model = WorkflowVersion
+
+    organization = factory.SelfAttribute("workflow.organization")
+    workflow = factory.SubFactory(WorkflowFactory)
+    number = 1
+    definition = factory.LazyFunction(approval_flow)
+    checksum = factory.LazyAttribute(lambda row: checksum_of(row.definition))
+
+
+def published(definition, organization=None):
+    """A workflow whose version 1 has `definition` and is published."""
+    extra = {"workflow__organization": organization} if organization else {}
+    version = VersionFactory(definition=definition, **extra)
+    workflow = version.workflow
+    workflow.published, workflow.latest_number = version, 1
+    workflow.save()
+    return workflow

@@ -1,0 +1,158 @@
+"""What is durable stays, whoever dies: engines are killed for real here."""
+
+import asyncio
+import json
+
+import pytest
+from aiohttp import web
+
+from billing.models import Hold, LedgerEntry, UsageRecord
+from billing.proof import prove_wallet
+from core.tests.servers import LocalServer
+from llm.tests.factories import model_at
+from orgs.tests.factories import actor_in
+from workflows.actions import start_run
+from workflows.models import Event, Run, Step
+from workflows.runner import Change, Event as RunEvent
+from workflows.runtime.store import open_store
+from workflows.runtime.store.base import Commit
+from workflows.tests.engines import EngineProcess, engine, until, wait_for
+from workflows.tests.factories import chain_of_calls, published
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CALLS = 4
+
+
+class SlowModel:
+    """An OpenAI-shaped upstream that takes its time and remembers every idempotency key."""
+
+    def __init__(self, seconds=0.15):
+        self.seconds = seconds
+        self.keys = []
+
+    async def __call__(self, request):
+        self.keys.append(request.headers.get("Idempotency-Key"))
+        body = await request.json()
+        await asyncio.sleep(self.seconds)
+        usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+        if not body.get("stream"):
+            choice = {"index": 0, "message": {"content": "done"}, "finish_reason": "stop"}
+            return web.json_response({"id": "x", "choices": [choice], "usage": usage})
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        if request.transport is None or request.transport.is_closing():
+            return web.Response()  # who asked was killed
+        await response.prepare(request)
+        delta = {"choices": [{"index": 0, "delta": {"content": "done"}}]}
+        last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+        for piece in (delta, last, {"choices": [], "usage": usage}):
+            await response.write(f"data: {json.dumps(piece)}\n\n".encode())
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+
+@pytest.fixture
+def upstream():
+    model = SlowModel()
+    with LocalServer(model) as server:
+        yield model, server
+
+
+def start_chain(server):
+    model = model_at(server.url)
+    workflow = published(chain_of_calls(CALLS), model.organization)
+    actor = actor_in(model.organization, "builder")
+    return start_run(actor=actor, workflow_id=workflow.pk, inputs={"what": "this"})
+
+
+def assert_paid_once(run, upstream):
+    run.refresh_from_db()
+    assert run.outputs == {"text": "done"}
+    steps = list(run.steps.values_list("node_id", flat=True))
+    assert sorted(steps) == ["call1", "call2", "call3", "call4", "end", "start"]
+    seqs = list(Event.objects.filter(run=run).order_by("seq").values_list("seq", flat=True))
+    assert seqs == list(range(1, len(seqs) + 1))
+    assert run.seq == len(seqs)
+    assert UsageRecord.objects.filter(run_id=str(run.public_id)).count() == CALLS
+    assert LedgerEntry.objects.filter(kind=LedgerEntry.Kind.CAPTURE).count() == CALLS
+    assert not Hold.objects.filter(state=Hold.State.OPEN).exists()
+    assert len(set(upstream.keys)) == CALLS
+    assert None not in upstream.keys
+    assert prove_wallet(Hold.objects.first().wallet).differences == []
+
+
+@pytest.mark.parametrize("finished_calls", [0, 1, 3])
+def test_a_killed_worker_loses_nothing_and_pays_nothing_twice(upstream, finished_calls):
+    model, server = upstream
+    run = start_chain(server)
+    first = EngineProcess()
+    until(lambda: len(model.keys) > finished_calls)  # the next call is under way
+    first.kill()
+    run.refresh_from_db()
+    assert run.state == Run.State.RUNNING
+
+    second = EngineProcess()
+    try:
+        wait_for(run, seconds=30)
+    finally:
+        second.kill()
+
+    assert run.state == Run.State.SUCCEEDED
+    assert run.crashes == 1
+    assert_paid_once(run, model)
+
+
+def test_an_engine_that_stops_hands_its_runs_back_at_once(upstream):
+    model, server = upstream
+    model.seconds = 1.0
+    run = start_chain(server)
+    with engine() as first:
+        until(lambda: model.keys)
+        first.stop(0)
+    run.refresh_from_db()
+    assert (run.state, run.owner) == (Run.State.QUEUED, None)
+
+    model.seconds = 0.0
+    with engine():
+        wait_for(run)
+
+    assert run.crashes == 0
+    assert_paid_once(run, model)
+
+
+async def commit_twice(owner_a, owner_b, run):
+    """Claim, lose the run to another engine, and try to write all the same."""
+    store = open_store()
+    await store.open()
+    (mine,) = await store.claim(owner_a, 1)
+    await asyncio.to_thread(Run.objects.filter(pk=run.pk).update, state="queued", owner=None)
+    (theirs,) = await store.claim(owner_b, 1)
+    change = Change(events=(RunEvent(kind="run.started"),))
+    commits = [Commit(run.pk, each.epoch, each.wakes, change, run.created_at) for each in (mine, theirs)]
+    done = await store.commit(commits)
+    await store.close()
+    return done
+
+
+def test_a_zombie_cannot_write_even_in_the_same_batch(upstream):
+    _, server = upstream
+    run = start_chain(server)
+
+    zombie, owner = asyncio.run(commit_twice(run.public_id, run.version_id, run))
+
+    assert (zombie.ok, owner.ok) == (False, True)
+    assert list(Event.objects.filter(run=run).values_list("seq", "kind")) == [
+        (1, "run.queued"),
+        (2, "run.started"),
+    ]
+    assert not Step.objects.exists()
+
+
+def test_a_run_that_kills_its_workers_is_failed_with_the_cause(upstream):
+    _, server = upstream
+    run = start_chain(server)
+    Run.objects.filter(pk=run.pk).update(crashes=5)
+
+    with engine():
+        wait_for(run)
+
+    assert (run.state, run.error["code"]) == (Run.State.FAILED, "run_crashed")
