@@ -22,7 +22,7 @@ admin.site.unregister([Group, EmailAddress, Authenticator, UserSession])
 
 
 @admin.register(User)
-class UserAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
+class UserAdmin(ModelAdmin):
     list_display = ("email", "name", "is_active", "is_staff", "last_login", "date_joined")
     list_filter = ("is_active", "is_staff", "is_superuser", "date_joined")
     search_fields = ("email", "name")
@@ -37,12 +37,12 @@ class UserAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
+class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
     pass
 
 
 @admin.register(EmailAddress)
-class EmailAddressAdmin(AllauthEmailAddressAdmin, ConsoleAdmin):  # type: ignore[misc]
+class EmailAddressAdmin(AllauthEmailAddressAdmin, ConsoleAdmin):
     list_select_related = ("user",)
     autocomplete_fields = ("user",)
     raw_id_fields = ()
@@ -58,7 +58,7 @@ class Removable(ReadOnlyAdmin):
 
 
 @admin.register(Authenticator)
-class AuthenticatorAdmin(Removable, AllauthAuthenticatorAdmin):  # type: ignore[misc]
+class AuthenticatorAdmin(Removable, AllauthAuthenticatorAdmin):
     """Deleting one lets a person who lost the device in again; its secret is never shown."""
 
     list_select_related = ("user",)
@@ -69,7 +69,7 @@ class AuthenticatorAdmin(Removable, AllauthAuthenticatorAdmin):  # type: ignore[
 
 
 @admin.register(UserSession)
-class UserSessionAdmin(Removable, AllauthUserSessionAdmin):  # type: ignore[misc]
+class UserSessionAdmin(Removable, AllauthUserSessionAdmin):
     list_display = ("user", "device", "ip", "created_at", "last_seen_at")
     list_select_related = ("user",)
     search_fields = ("user__email", "ip")

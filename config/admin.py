@@ -24,11 +24,11 @@ admin.site.unregister(
 )
 
 
-class ScheduledTaskSelect(UnfoldAdminSelectWidget, TaskSelectWidget):  # type: ignore[misc]
+class ScheduledTaskSelect(UnfoldAdminSelectWidget, TaskSelectWidget):
     """The tasks the workers know, in the console's look."""
 
 
-class ScheduledTaskForm(PeriodicTaskForm):  # type: ignore[misc]  # beat is untyped
+class ScheduledTaskForm(PeriodicTaskForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["task"].widget = UnfoldAdminTextInputWidget()
@@ -36,7 +36,7 @@ class ScheduledTaskForm(PeriodicTaskForm):  # type: ignore[misc]  # beat is unty
 
 
 @admin.register(PeriodicTask)
-class PeriodicTaskAdmin(BeatPeriodicTaskAdmin, ConsoleAdmin):  # type: ignore[misc]
+class PeriodicTaskAdmin(BeatPeriodicTaskAdmin, ConsoleAdmin):
     form = ScheduledTaskForm
     list_display = ("name", "task", "scheduler", "enabled", "last_run_at", "total_run_count")
 
@@ -47,10 +47,10 @@ class IntervalScheduleAdmin(ConsoleAdmin):
 
 
 @admin.register(CrontabSchedule)
-class CrontabScheduleAdmin(BeatCrontabScheduleAdmin, ConsoleAdmin):  # type: ignore[misc]
+class CrontabScheduleAdmin(BeatCrontabScheduleAdmin, ConsoleAdmin):
     pass
 
 
 @admin.register(ClockedSchedule)
-class ClockedScheduleAdmin(BeatClockedScheduleAdmin, ConsoleAdmin):  # type: ignore[misc]
+class ClockedScheduleAdmin(BeatClockedScheduleAdmin, ConsoleAdmin):
     pass

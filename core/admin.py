@@ -1,5 +1,6 @@
 """Bases for the operators' console. Rooms register their models with these."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Model
@@ -35,7 +36,7 @@ class ReadOnlyAdmin(_ReadOnly, ConsoleAdmin):
     """For append-only models: ledger, usage, audit, events, steps."""
 
     warn_unsaved_form = False
-    actions = None
+    actions: Sequence[str] | None = None
 
 
 class ReadOnlyTabularInline(_ReadOnly, TabularInline):

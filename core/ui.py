@@ -65,7 +65,7 @@ class Kpi:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """`template` is included with the context that `read(actor)` returns, under its names.
+    """`template` is rendered with what `read(actor)` returns, under its names and as `panel`.
 
     `span` is "full" (whole width), "main" (two thirds) or "side" (one third).
     """

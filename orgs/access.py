@@ -82,7 +82,7 @@ def _granted(actor: Actor, verb: str, obj: Any) -> bool:
     return has_grant(actor, verb, obj)
 
 
-def memberships_of(user_id: UUID) -> list[Membership]:
+def memberships_of(user_id: UUID | None) -> list[Membership]:
     """A person's organizations, oldest first: the first is where they land."""
     rows = Membership.objects.filter(user_id=user_id).select_related("organization")
     return list(rows.order_by("created_at"))

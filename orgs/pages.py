@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 
 from core.errors import DomainError, NotFound, PermissionRefused
 from orgs.access import actor_of, require
@@ -46,7 +47,7 @@ def _refuse(request: HttpRequest, error: DomainError) -> HttpResponseBase:
         raise Http404(error.message) from error
     if isinstance(error, PermissionRefused | NoOrganization) or request.method == "GET":
         raise PermissionDenied(error.message) from error
-    messages.error(request, error.message)
+    messages.error(request, gettext(error.message))
     return redirect(_back(request))
 
 

@@ -1,12 +1,13 @@
 """What templates need to speak the product's language: money, states, node kinds, times."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from django import template
 from django.contrib.humanize.templatetags.humanize import naturaltime
-from django.template import Context
+from django.template import Context, Engine
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -16,6 +17,7 @@ from django_stubs_ext import StrOrPromise
 
 from core.palette import BRAND, STYLESHEETS, css_variables
 from core.trace import peek_trace_id
+from core.ui import Panel
 
 register = template.Library()
 
@@ -211,3 +213,11 @@ def may(context: Context, verb: str) -> bool:
 def is_same(value: object, other: object) -> bool:
     """Equality as a filter, for `{% with %}`."""
     return value == other
+
+
+@register.simple_tag(takes_context=True)
+def ui_panel(context: Context, panel: Panel, values: Mapping[str, Any]) -> SafeString:
+    """A panel's template with what it read: each value by its name, and all of them as `panel`."""
+    engine = context.template.engine if context.template else Engine.get_default()
+    with context.push(**values, panel=values):
+        return engine.get_template(panel.template).render(context)
