@@ -3,7 +3,8 @@
 Nodes get the layer of their longest path from a source; an edge over several layers passes through
 one point in each (a bend; beyond MOST_BENDS of them such edges run straight across); sweeps of
 barycentres order the layers so that few edges cross; then every node moves as close to its
-neighbours as its layer has room. Edges that close a circle are drawn backwards. Same input, same drawing.
+neighbours as its layer has room. Edges that close a circle are drawn backwards. Same input, same
+drawing.
 """
 
 from collections import defaultdict, deque

@@ -43,7 +43,6 @@ LATER = TRIGGERS | {
 # Entered by their container, never by an edge from the start.
 INNER_STARTS = frozenset({"iteration-start", "loop-start"})
 
-ERROR_OUTPUTS = frozenset({"error_message", "error_type"})
 # Kinds with outputs of their own making (tool: plugin variables) are absent: anything may be read.
 FIXED_OUTPUTS: Mapping[str, frozenset[str]] = {
     "end": frozenset(),
@@ -57,26 +56,6 @@ FIXED_OUTPUTS: Mapping[str, frozenset[str]] = {
 }
 HUMAN_OUTPUTS = frozenset({"__action_id", "__action_value", "__rendered_content"})
 
-SYSTEM = frozenset(
-    {
-        "query",
-        "files",
-        "conversation_id",
-        "dialogue_count",
-        "user_id",
-        "app_id",
-        "workflow_id",
-        "workflow_run_id",
-        "timestamp",
-        "document_id",
-        "original_document_id",
-        "dataset_id",
-        "batch",
-        "datasource_type",
-        "datasource_info",
-        "invoke_from",
-    }
-)
 CHAT_ONLY = frozenset({"query", "conversation_id", "dialogue_count"})
 
 OPERATORS = frozenset(

@@ -59,6 +59,8 @@ def _read(flow: Flow, tree: Any, *, lenient: bool) -> None:
     if graph is None:
         return
     read_nodes(flow, graph)
+    if not flow.nodes:
+        return
     read_edges(flow, graph)
     repair_nodes(flow)
     check_nodes(flow)

@@ -11,17 +11,16 @@ from typing import Any
 from workflows.dify.flow import Flow, FlowNode, as_list, as_mapping, as_text
 from workflows.dify.kinds import (
     CHAT_ONLY,
-    ERROR_OUTPUTS,
     FIXED_OUTPUTS,
     HUMAN_OUTPUTS,
     OURS,
-    SYSTEM,
     TEXT_FIELDS,
 )
 from workflows.dify.shapes import texts_in
+from workflows.engine.checks import FAILURE_OUTPUTS, SYSTEM
+from workflows.engine.references import PATTERN
 
-REFERENCE = re.compile(r"\{\{#([a-zA-Z0-9_]{1,50}(?:\.[a-zA-Z_][a-zA-Z0-9_]{0,29}){1,10})#\}\}")
-# Also what people mean as a reference and Dify leaves as it is: spaces, hyphens, indexes.
+# References, and what people mean as one and Dify leaves as it is: spaces, hyphens, indexes.
 LOOKS_LIKE = re.compile(r"\{\{\s{0,20}#[^{}#\n]{1,400}#\s{0,20}\}\}")
 SPECIAL = frozenset({"context", "histories", "query"})
 OWN_OUTPUT = "$output."
@@ -62,7 +61,7 @@ class _Check:
 
     def text(self, node: FlowNode, keys: Keys, text: str) -> None:
         for written in dict.fromkeys(found.group() for found in LOOKS_LIKE.finditer(text)):
-            if reference := REFERENCE.fullmatch(written):
+            if reference := PATTERN.fullmatch(written):
                 self.lookup(node, keys, tuple(reference.group(1).split(".")))
             elif not is_special(written):
                 self.flow.notes.warn("literal_reference", node.at(*keys), reference=written)
@@ -107,7 +106,7 @@ def outputs_of(node: FlowNode) -> frozenset[str] | None:
     names = _own_outputs(node)
     if names is None:
         return None
-    return names | ERROR_OUTPUTS | _default_outputs(node)
+    return names | FAILURE_OUTPUTS | _default_outputs(node)
 
 
 def _own_outputs(node: FlowNode) -> frozenset[str] | None:

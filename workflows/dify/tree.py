@@ -57,8 +57,8 @@ def line_of(container: object, key: str | int) -> int:
     if isinstance(container, Mapping):
         return container.lines.get(str(key), container.line)
     if isinstance(container, Sequence):
-        at = int(key)
-        return container.lines[at] if at < len(container.lines) else container.line
+        known = isinstance(key, int) and key < len(container.lines)
+        return container.lines[int(key)] if known else container.line
     return 0
 
 
@@ -252,7 +252,9 @@ class _Builder:
         parts: list[str] = []
         for container in [*(outer for outer, _ in self.stack[1:]), self.container]:
             if isinstance(container, Sequence):
-                parts.append(f"[{len(container)}]")
+                # An open container already stands in the one around it.
+                at = len(container) - (container is not self.container)
+                parts.append(f"[{at}]")
             elif isinstance(container, Mapping):
                 parts.append(
                     f".{self.key or ''}" if container is self.container else _last(container)
