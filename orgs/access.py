@@ -84,6 +84,8 @@ def _granted(actor: Actor, verb: str, obj: Any) -> bool:
 
 def memberships_of(user_id: UUID | None) -> list[Membership]:
     """A person's organizations, oldest first: the first is where they land."""
+    if user_id is None:
+        return []
     rows = Membership.objects.filter(user_id=user_id).select_related("organization")
     return list(rows.order_by("created_at"))
 
