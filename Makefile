@@ -14,7 +14,7 @@ test: install-dev ## the suite on the embedded default, then on PostgreSQL and R
 	@$(BIN)/python -m tests.suite
 
 demo: install ## the main job from end to end in the terminal; FILE= and INPUTS= take another flow
-	@$(BIN)/python manage.py demo $(if $(FILE),--file "$(FILE)") $(if $(INPUTS),--inputs '$(INPUTS)')
+	@DATA_DIR=$${DATA_DIR:-data/demo} LOG_LEVEL=$${LOG_LEVEL:-ERROR} LOG_FORMAT=console $(BIN)/python manage.py demo $(if $(FILE),--file "$(FILE)") $(if $(INPUTS),--inputs '$(INPUTS)')
 
 check: install-dev ## everything a machine can judge without running the product
 	$(BIN)/ruff check .

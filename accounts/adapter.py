@@ -10,7 +10,7 @@ from accounts.models import User
 from accounts.signup import run_signup_steps
 
 
-class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped
+class AccountAdapter(DefaultAccountAdapter):
     @transaction.atomic
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         details = form.cleaned_data

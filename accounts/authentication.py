@@ -3,7 +3,7 @@
 from allauth.headless.contrib.rest_framework.authentication import JWTTokenAuthentication
 
 
-class JwtAuthentication(JWTTokenAuthentication):  # type: ignore[misc]  # allauth is untyped
+class JwtAuthentication(JWTTokenAuthentication):
     """Bearer tokens that look like a JWT; anything else is left to the other classes."""
 
     def authenticate_header(self, request: object) -> str:

@@ -8,7 +8,7 @@ from core.admin import ReadOnlyAdmin
 
 
 @admin.register(Entry)
-class EntryAdmin(ReadOnlyAdmin, ModelAdmin):  # type: ignore[misc]  # unfold is untyped
+class EntryAdmin(ReadOnlyAdmin, ModelAdmin):
     list_display = ("at", "action", "actor_kind", "target_type", "target_id", "summary", "trace_id")
     list_filter = ("action", "actor_kind", "target_type", "at")
     search_fields = ("=trace_id", "=target_id", "summary")

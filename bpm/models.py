@@ -99,6 +99,8 @@ class ProcessInfo(TenantModel):
     outcome = models.CharField(_("outcome"), max_length=80, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True)
 
+    objects = TenantQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("approval")
         verbose_name_plural = _("approvals")
@@ -269,6 +271,8 @@ class Decision(TenantModel):
     data = models.JSONField(_("answers"), default=dict)
     snapshot_sha256 = models.CharField(_("snapshot digest"), max_length=64)
 
+    objects = TenantQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("decision")
         verbose_name_plural = _("decisions")
@@ -290,6 +294,8 @@ class Comment(TenantModel):
     task = models.ForeignKey(HumanTask, models.CASCADE, related_name="comments")
     author = models.ForeignKey(USER, models.PROTECT, related_name="+", verbose_name=_("written by"))
     text = models.TextField(_("text"))
+
+    objects = TenantQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("comment")

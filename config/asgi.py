@@ -4,7 +4,7 @@ With EMBEDDED_WORKER=1 the process also runs the worker and the beat as threads.
 """
 
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
@@ -13,13 +13,12 @@ from django.core.asgi import get_asgi_application
 
 django_application = get_asgi_application()
 
+from config.embedded import start_embedded_worker, stop_embedded_worker  # noqa: E402
 from llm.gateway.app import application as gateway_application  # noqa: E402
 
-from config.embedded import start_embedded_worker, stop_embedded_worker  # noqa: E402
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:

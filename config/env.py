@@ -14,8 +14,12 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def networks(name: str, default: str = "") -> list[Network]:
-    """Comma-separated CIDR blocks; ValueError at start names the bad one."""
-    text = env.str(name, default=default)
+    """The CIDR blocks of an environment variable; ValueError at start names the bad one."""
+    return networks_in(env.str(name, default=default))
+
+
+def networks_in(text: str) -> list[Network]:
+    """Comma-separated CIDR blocks."""
     return [ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip()]
 
 

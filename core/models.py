@@ -17,14 +17,15 @@ class TenantQuerySet(models.QuerySet[Any]):
 
 
 class TenantModel(models.Model):
-    """A row with a public, time-ordered id that belongs to exactly one organization."""
+    """A row with a public, time-ordered id that belongs to exactly one organization.
+
+    Every subclass says `objects = XQuerySet.as_manager()` with a `TenantQuerySet`.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     organization = models.ForeignKey("orgs.Organization", models.CASCADE, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-
-    objects = TenantQuerySet.as_manager()
 
     class Meta:
         abstract = True

@@ -41,6 +41,8 @@ class Provider(TenantModel):
     )
     enabled = models.BooleanField(_("enabled"), default=True)
 
+    objects = TenantQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("provider")
         verbose_name_plural = _("providers")

@@ -12,7 +12,7 @@ from orgs.actions import revoke_key
 from orgs.models import ApiKey, Membership, Organization
 
 
-class MembershipInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
+class MembershipInline(TabularInline):
     model = Membership
     fields = ("user", "role", "created_at")
     readonly_fields = ("created_at",)
@@ -21,7 +21,7 @@ class MembershipInline(TabularInline):  # type: ignore[misc]  # unfold is untype
 
 
 @admin.register(Organization)
-class OrganizationAdmin(ModelAdmin):  # type: ignore[misc]
+class OrganizationAdmin(ModelAdmin):
     list_display = ("name", "slug", "created_at")
     search_fields = ("name", "slug", "=id")
     readonly_fields = ("id", "created_at")
@@ -32,7 +32,7 @@ class OrganizationAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(Membership)
-class MembershipAdmin(ModelAdmin):  # type: ignore[misc]
+class MembershipAdmin(ModelAdmin):
     list_display = ("user", "organization", "role", "created_at")
     list_filter = ("role",)
     list_select_related = ("user", "organization")
@@ -41,7 +41,7 @@ class MembershipAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ReadOnlyAdmin, ModelAdmin):  # type: ignore[misc]
+class ApiKeyAdmin(ReadOnlyAdmin, ModelAdmin):
     list_display = ("name", "prefix", "organization", "expires_at", "revoked_at", "last_used_at")
     list_filter = ("revoked_at", "expires_at")
     list_select_related = ("organization",)

@@ -21,10 +21,10 @@ from orgs.models import Membership
 from orgs.permissions import GRANTABLE
 
 
-class UserGrant(UserObjectPermissionBase):  # type: ignore[misc]  # guardian is untyped
+class UserGrant(UserObjectPermissionBase):
     """Rows cascade with the object and with the person: no orphans."""
 
-    class Meta(UserObjectPermissionBase.Meta):  # type: ignore[misc]
+    class Meta(UserObjectPermissionBase.Meta):
         abstract = True
 
 

@@ -14,7 +14,7 @@ from workflows.errors import RunFinished
 from workflows.models import Event, Run, RunWait, Step, WorkerProcess, Workflow, WorkflowVersion
 
 
-class VersionInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
+class VersionInline(TabularInline):
     model = WorkflowVersion
     fk_name = "workflow"
     fields = ("number", "checksum", "note", "published_at", "created_at")
@@ -28,7 +28,7 @@ class VersionInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
 
 
 @admin.register(Workflow)
-class WorkflowAdmin(ModelAdmin):  # type: ignore[misc]
+class WorkflowAdmin(ModelAdmin):
     list_display = ("name", "organization", "mode", "published", "latest_number", "updated_at")
     list_filter = ("mode", "created_at")
     list_select_related = ("organization", "published")
@@ -41,14 +41,14 @@ class WorkflowAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(WorkflowVersion)
-class VersionAdmin(ReadOnlyAdmin, ModelAdmin):  # type: ignore[misc]
+class VersionAdmin(ReadOnlyAdmin, ModelAdmin):
     list_display = ("workflow", "number", "organization", "checksum", "published_at", "created_at")
     list_filter = ("published_at", "created_at")
     list_select_related = ("workflow", "organization")
     search_fields = ("workflow__name", "=id", "=checksum")
 
 
-class StepInline(TabularInline):  # type: ignore[misc]
+class StepInline(TabularInline):
     model = Step
     fields = ("node_id", "kind", "status", "attempts", "error", "cost", "started_at", "ended_at")
     readonly_fields = fields
@@ -61,7 +61,7 @@ class StepInline(TabularInline):  # type: ignore[misc]
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnlyAdmin, ModelAdmin):  # type: ignore[misc]
+class RunAdmin(ReadOnlyAdmin, ModelAdmin):
     list_display = (
         "public_id", "workflow", "organization", "state", "trigger", "step_count", "tokens",
         "amount", "created_at",
@@ -89,7 +89,7 @@ class RunAdmin(ReadOnlyAdmin, ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(Event)
-class EventAdmin(ReadOnlyAdmin, ModelAdmin):  # type: ignore[misc]
+class EventAdmin(ReadOnlyAdmin, ModelAdmin):
     list_display = ("run", "seq", "kind", "node_id", "at")
     list_filter = ("kind", "at")
     list_select_related = ("run",)
@@ -99,7 +99,7 @@ class EventAdmin(ReadOnlyAdmin, ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(RunWait)
-class RunWaitAdmin(ReadOnlyAdmin, ModelAdmin):  # type: ignore[misc]
+class RunWaitAdmin(ReadOnlyAdmin, ModelAdmin):
     list_display = ("run", "node_id", "kind", "wake_at", "created_at")
     list_filter = ("kind",)
     list_select_related = ("run",)
@@ -107,5 +107,5 @@ class RunWaitAdmin(ReadOnlyAdmin, ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(WorkerProcess)
-class WorkerProcessAdmin(ReadOnlyAdmin, ModelAdmin):  # type: ignore[misc]
+class WorkerProcessAdmin(ReadOnlyAdmin, ModelAdmin):
     list_display = ("host", "pid", "started_at", "alive_until")

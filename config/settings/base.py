@@ -329,6 +329,14 @@ LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOG_FORMAT = env.str("LOG_FORMAT", default="json")
 LOGGING_CONFIG = "logging.config.dictConfig"
 LOGGING = logging_config(LOG_LEVEL, LOG_FORMAT)
+LOGGING.setdefault("loggers", {}).update(
+    {
+        # One line per message of a doorbell that rings all day says nothing.
+        "celery": {"level": "WARNING"},
+        "django_celery_beat": {"level": "WARNING"},
+        "kombu.connection": {"level": "WARNING" if REDIS_URL else "ERROR"},
+    }
+)
 configure_structlog()
 if sentry_dsn := env.str("SENTRY_DSN", default=""):
     import sentry_sdk

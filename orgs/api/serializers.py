@@ -29,13 +29,15 @@ class AddMemberSerializer(serializers.Serializer[Any]):
     role = serializers.ChoiceField(choices=Role.choices)
 
 
+KEY_FIELDS = (
+    "id", "name", "prefix", "scopes", "expires_at", "revoked_at", "last_used_at", "created_at",
+)  # fmt: skip
+
+
 class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
     class Meta:
         model = ApiKey
-        fields = (
-            "id", "name", "prefix", "scopes", "expires_at", "revoked_at", "last_used_at",
-            "created_at",
-        )  # fmt: skip
+        fields = KEY_FIELDS
         read_only_fields = fields
 
 
@@ -45,8 +47,10 @@ class CreateKeySerializer(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
 
-class CreatedKeySerializer(ApiKeySerializer):
+class CreatedKeySerializer(serializers.ModelSerializer[ApiKey]):
     token = serializers.CharField(help_text="Shown this once.")
 
-    class Meta(ApiKeySerializer.Meta):
-        fields = (*ApiKeySerializer.Meta.fields, "token")
+    class Meta:
+        model = ApiKey
+        fields = (*KEY_FIELDS, "token")
+        read_only_fields = fields

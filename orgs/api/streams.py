@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 from rest_framework.request import Request
@@ -16,6 +18,8 @@ def stream_actor(request: HttpRequest) -> Actor | None:
 
     Raises AuthenticationFailed for a wrong credential, NoOrganization like any other door.
     """
-    classes = api_settings.DEFAULT_AUTHENTICATION_CLASSES
+    classes: Any = (
+        api_settings.DEFAULT_AUTHENTICATION_CLASSES
+    )  # read as dotted names, given as classes
     asked = Request(request, authenticators=[one() for one in classes])
-    return actor_of(asked) if asked.user and asked.user.is_authenticated else None
+    return actor_of(asked) if asked.user.is_authenticated else None

@@ -28,8 +28,9 @@
     if (!node) return;
     const word = event.kind.replace("node.", "");
     node.dataset.state = NODE_STATE[word] ?? word;
-    const { ms, tokens } = event.data;
+    const { duration_ms: ms, usage } = event.data;
     if (ms != null) {
+      const tokens = usage?.total_tokens;
       const note = [`${Math.round(ms)} ms`, tokens ? `${tokens} tok` : ""].filter(Boolean);
       node.querySelector("[data-note]").textContent = note.join(" · ");
     }
@@ -57,7 +58,7 @@
 
   function addLine(event) {
     const line = document.createElement("div");
-    const parts = [event.at.slice(11, 19), `${event.kind} ${event.node_id}`, event.data.ms != null ? `${Math.round(event.data.ms)} ms` : ""];
+    const parts = [event.at.slice(11, 19), `${event.kind} ${event.node_id}`, event.data.duration_ms != null ? `${Math.round(event.data.duration_ms)} ms` : ""];
     for (const part of parts) {
       const span = document.createElement("span");
       span.textContent = part;

@@ -193,7 +193,7 @@ def _answer(decision: Decision) -> dict[str, Any]:
         "action": decision.action_id,
         "inputs": decision.data,
         "comment": decision.comment,
-        "decided_by": str(decision.actor_id or ""),
+        "decided_by": str(decision.actor_id),
     }
 
 

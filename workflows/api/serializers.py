@@ -33,9 +33,11 @@ class VersionSerializer(serializers.ModelSerializer[WorkflowVersion]):
         read_only_fields = fields
 
 
-class VersionDetailSerializer(VersionSerializer):
-    class Meta(VersionSerializer.Meta):
+class VersionDetailSerializer(serializers.ModelSerializer[WorkflowVersion]):
+    class Meta:
+        model = WorkflowVersion
         fields = (*VersionSerializer.Meta.fields, "definition")
+        read_only_fields = fields
 
 
 class ImportSerializer(serializers.Serializer[Any]):
@@ -67,6 +69,13 @@ class CancelRunSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
 
 
+RUN_FIELDS = (
+    "id", "workflow", "version", "version_number", "state", "trigger", "inputs", "outputs", "error",
+    "trace_id", "step_count", "tokens", "cost", "created_at", "started_at", "ended_at",
+    "duration_ms",
+)  # fmt: skip
+
+
 class RunSerializer(serializers.ModelSerializer[Run]):
     id = serializers.UUIDField(source="public_id", read_only=True)
     version_number = serializers.IntegerField(source="version.number", read_only=True)
@@ -74,11 +83,7 @@ class RunSerializer(serializers.ModelSerializer[Run]):
 
     class Meta:
         model = Run
-        fields = (
-            "id", "workflow", "version", "version_number", "state", "trigger", "inputs", "outputs",
-            "error", "trace_id", "step_count", "tokens", "cost", "created_at", "started_at",
-            "ended_at", "duration_ms",
-        )  # fmt: skip
+        fields = RUN_FIELDS
         read_only_fields = fields
 
 
@@ -93,11 +98,16 @@ class StepSerializer(serializers.ModelSerializer[Step]):
         )  # fmt: skip
 
 
-class RunDetailSerializer(RunSerializer):
+class RunDetailSerializer(serializers.ModelSerializer[Run]):
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    version_number = serializers.IntegerField(source="version.number", read_only=True)
+    duration_ms = serializers.IntegerField(read_only=True, allow_null=True)
     steps = StepSerializer(many=True, read_only=True)
 
-    class Meta(RunSerializer.Meta):
-        fields = (*RunSerializer.Meta.fields, "steps")
+    class Meta:
+        model = Run
+        fields = (*RUN_FIELDS, "steps")
+        read_only_fields = fields
 
 
 class EventSerializer(serializers.ModelSerializer[Event]):
@@ -113,4 +123,4 @@ class TrailSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
     state = serializers.CharField()
     cost = serializers.IntegerField(allow_null=True, help_text="nanos")
-    data = serializers.DictField()
+    data = serializers.JSONField()  # type: ignore[assignment]  # named as in the answer

@@ -31,6 +31,7 @@ class Command(BaseCommand):
         self.stdout.flush()
         os.environ.setdefault("PUBLIC_URL", f"http://{host}:{port}")
         os.environ["EMBEDDED_WORKER"] = "1"
+        os.environ.setdefault("LOG_FORMAT", "console")
         serve(host, port)
 
     def _seed(self) -> None:

@@ -166,10 +166,10 @@ async def _rows_of(connection: AsyncConnection[TupleRow], pks: list[int]) -> dic
 
 
 def _claimed(row: tuple[Any, ...], extra: dict[str, Any]) -> Claimed:
-    values = dict(zip(RUN_FIELDS, row, strict=False))
+    values: dict[str, Any] = dict(zip(RUN_FIELDS, row, strict=False))
     pk = values.pop("id")
-    rows = {name: tuple(by_run.get(pk, ())) for name, by_run in extra.items()}
-    return Claimed(pk=pk, **values, **rows)
+    values |= {name: tuple(by_run.get(pk, ())) for name, by_run in extra.items()}
+    return Claimed(pk=pk, **values)
 
 
 def _parameters(groups: dict[tuple[int, int], Group]) -> dict[str, list[Any]]:
