@@ -92,7 +92,9 @@ def refund_capture(
         raise RefundTooLarge(
             "More than this call cost cannot be refunded.", refundable=hold.captured - refunded
         )
-    entry = _book(wallet, Kind.REFUND, Account.SALES, amount, actor, ref=ref, note=reason, hold=hold)  # fmt: skip
+    entry = _book(
+        wallet, Kind.REFUND, Account.SALES, amount, actor, ref=ref, note=reason, hold=hold
+    )
     _note("billing.capture.refunded", actor, wallet, amount=amount, hold=str(hold.pk), ref=ref)
     return entry
 
@@ -198,11 +200,11 @@ def _hold_of(wallet: Wallet, hold_id: UUID, *, lock: bool = False) -> Hold:
 
 
 def _check_amount(amount: int) -> None:
-    if isinstance(amount, bool) or not isinstance(amount, int) or not 0 < amount <= LARGEST:
+    if type(amount) is not int or not 0 < amount <= LARGEST:
         raise InvalidInput("The amount must be above zero.", field="amount", largest=LARGEST)
 
 
-def _book(  # noqa: PLR0913 - the columns of an entry
+def _book(
     wallet: Wallet,
     kind: str,
     account: str,

@@ -8,3 +8,8 @@ class Config(AppConfig):
     name = "billing"
     verbose_name = _("Billing")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from billing.panels import contribute
+
+        contribute()

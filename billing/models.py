@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self
+from typing import Self, TypeVar
 from uuid import UUID
 
 from django.db import models
@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from core.ids import uuid7
 
 NANOS = 1_000_000_000
+Row = TypeVar("Row", bound=models.Model)
 
 
 class WalletQuerySet(models.QuerySet["Wallet"]):
@@ -58,14 +59,14 @@ class Wallet(models.Model):
         return self.balance + self.credit_limit - self.held
 
 
-class OfOrganization(models.QuerySet[models.Model]):
+class WalletRowQuerySet(models.QuerySet[Row]):
     """Rows that belong to an organization through their wallet."""
 
     def of(self, organization_id: UUID | str) -> Self:
         return self.filter(wallet__organization_id=organization_id)
 
 
-class HoldQuerySet(OfOrganization):
+class HoldQuerySet(WalletRowQuerySet["Hold"]):
     def overdue(self, at: datetime) -> Self:
         return self.filter(state=Hold.State.OPEN, expires_at__lt=at)
 
@@ -129,6 +130,10 @@ class Hold(models.Model):
         return self.billing_ref
 
 
+class LedgerEntryQuerySet(WalletRowQuerySet["LedgerEntry"]):
+    pass
+
+
 class LedgerEntry(models.Model):
     """One double entry: `amount` leaves account `debit` and enters account `credit`.
 
@@ -165,7 +170,7 @@ class LedgerEntry(models.Model):
     user_id = models.UUIDField(null=True, blank=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
-    objects = OfOrganization.as_manager()
+    objects = LedgerEntryQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("ledger entry")
@@ -195,6 +200,12 @@ class LedgerEntry(models.Model):
         return self.amount if self.credit == self.Account.WALLET else -self.amount
 
 
+class PriceQuerySet(models.QuerySet["Price"]):
+    def of(self, organization_id: UUID | str) -> Self:
+        """An organization's own prices and those for everybody."""
+        return self.filter(Q(organization_id=organization_id) | Q(organization__isnull=True))
+
+
 class Price(models.Model):
     """What a model costs from `valid_from` on. `organization` null: for everybody."""
 
@@ -211,6 +222,8 @@ class Price(models.Model):
     output = models.BigIntegerField(_("output"), help_text=_("Nanos per 1,000,000 tokens"))
     per_call = models.BigIntegerField(_("per call"), default=0, help_text=_("Nanos"))
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    objects = PriceQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("price")
@@ -234,6 +247,11 @@ class Price(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model} {self.valid_from:%Y-%m-%d}"
+
+
+class UsageRecordQuerySet(WalletRowQuerySet["UsageRecord"]):
+    def since(self, at: datetime) -> Self:
+        return self.filter(created_at__gte=at)
 
 
 class UsageRecord(models.Model):
@@ -277,7 +295,7 @@ class UsageRecord(models.Model):
     user_id = models.UUIDField(null=True, blank=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
-    objects = OfOrganization.as_manager()
+    objects = UsageRecordQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("usage record")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils.timezone import now
 
 from billing.models import Price
@@ -48,10 +48,7 @@ def prices_of(
     organization_id: UUID | str, *, at: datetime | None = None, models: Iterable[str] | None = None
 ) -> dict[str, PriceTag]:
     """Prices in force by model name; an organization's own price goes before the common one."""
-    rows = Price.objects.filter(
-        Q(organization_id=organization_id) | Q(organization__isnull=True),
-        valid_from__lte=at or now(),
-    )
+    rows = Price.objects.of(organization_id).filter(valid_from__lte=at or now())
     if models is not None:
         rows = rows.filter(model__in=list(models))
     # Later rows overwrite earlier ones: common before own, older before newer.

@@ -84,7 +84,9 @@ def _text_for(messages: list[dict[str, Any]], response_format: Any) -> str:
         return _pick(options, _CHOICE.sub(" ", request) or request)
     quote = " ".join(request.split())
     quote = quote if len(quote) <= 160 else f"{quote[:160]}…"
-    if isinstance(response_format, dict) and str(response_format.get("type", "")).startswith("json"):  # fmt: skip
+    if isinstance(response_format, dict) and str(response_format.get("type", "")).startswith(
+        "json"
+    ):
         return json.dumps({"note": LABEL, "request": quote}, ensure_ascii=False)
     return (
         f"{LABEL} Thank you for your message. This is a draft written without a language model. "

@@ -30,7 +30,9 @@ def _sizes(body: dict[str, Any]) -> Iterator[int]:
         if isinstance(message, dict):
             yield from _content_sizes(message.get("content"))
             yield sum(_json_size(message[key]) for key in ("tool_calls", "name") if key in message)
-    yield sum(_json_size(body[key]) for key in ("tools", "functions", "response_format") if key in body)  # fmt: skip
+    yield sum(
+        _json_size(body[key]) for key in ("tools", "functions", "response_format") if key in body
+    )
 
 
 def _content_sizes(content: Any) -> Iterator[int]:

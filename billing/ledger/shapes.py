@@ -65,7 +65,7 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class RefInUse:
-    """`reason`: other_request (another hash), in_progress (open), already_used (paid, no answer)."""
+    """`reason`: other_request (another hash), in_progress (open), already_used (no answer kept)."""
 
     reason: str
 
@@ -101,8 +101,10 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """`captured` was taken; `shortfall` is cost the wallet could not cover. Not `closed`: the
-    hold was settled before, and these are its amounts."""
+    """`captured` was taken; `shortfall` is cost the wallet could not cover.
+
+    Not `closed`: the hold was settled before, and these are its amounts.
+    """
 
     captured: int
     shortfall: int

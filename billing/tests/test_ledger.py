@@ -75,8 +75,13 @@ def test_one_that_does_not_fit_does_not_keep_smaller_ones_behind_it_out():
     )
 
     assert [isinstance(outcome, Held) for outcome in outcomes] == [
-        True, False, True, False, True, True,
-    ]  # fmt: skip
+        True,
+        False,
+        True,
+        False,
+        True,
+        True,
+    ]
     wallet.refresh_from_db()
     assert wallet.held == 100
 
@@ -188,7 +193,9 @@ def test_cost_above_the_hold_is_taken_as_far_as_the_wallet_goes_and_the_rest_is_
     assert (two.captured, two.shortfall) == (80, 40)
     wallet.refresh_from_db()
     assert (wallet.balance, wallet.held) == (0, 0)
-    assert list(LedgerEntry.objects.filter(kind="capture").values_list("balance_after", flat=True)) == [80, 0]  # fmt: skip
+    assert list(
+        LedgerEntry.objects.filter(kind="capture").values_list("balance_after", flat=True)
+    ) == [80, 0]
     assert UsageRecord.objects.get(hold=second.hold_id).shortfall == 40
     proven(wallet)
 
@@ -236,7 +243,9 @@ def test_a_ledger_of_a_closed_loop_is_not_handed_on():
     assert run(work) is False
 
 
-@pytest.mark.parametrize("change", ["UPDATE billing_ledgerentry SET amount = 0", "DELETE FROM billing_ledgerentry"])  # fmt: skip
+@pytest.mark.parametrize(
+    "change", ["UPDATE billing_ledgerentry SET amount = 0", "DELETE FROM billing_ledgerentry"]
+)
 def test_the_database_refuses_to_rewrite_the_ledger(change):
     WalletFactory()
 

@@ -37,7 +37,13 @@ def open_hold(wallet, amount=100, **fields):
     wallet.held += amount
     wallet.save()
     expires_at = now() + timedelta(minutes=15)
-    return Hold.objects.create(wallet=wallet, amount=amount, model="gpt-test", billing_ref=f"ref-{wallet.held}", **{"expires_at": expires_at, **fields})  # fmt: skip
+    return Hold.objects.create(
+        wallet=wallet,
+        amount=amount,
+        model="gpt-test",
+        billing_ref=f"ref-{wallet.held}",
+        **{"expires_at": expires_at, **fields},
+    )
 
 
 def captured_hold(wallet, amount=100):
@@ -47,8 +53,23 @@ def captured_hold(wallet, amount=100):
     wallet.held -= amount
     wallet.balance -= amount
     wallet.save()
-    LedgerEntry.objects.create(wallet=wallet, kind="capture", debit="wallet", credit="sales", amount=amount, balance_after=wallet.balance, hold=hold)  # fmt: skip
-    UsageRecord.objects.create(wallet=wallet, hold=hold, model="gpt-test", cost=amount, usage_source="provider", outcome="ok")  # fmt: skip
+    LedgerEntry.objects.create(
+        wallet=wallet,
+        kind="capture",
+        debit="wallet",
+        credit="sales",
+        amount=amount,
+        balance_after=wallet.balance,
+        hold=hold,
+    )
+    UsageRecord.objects.create(
+        wallet=wallet,
+        hold=hold,
+        model="gpt-test",
+        cost=amount,
+        usage_source="provider",
+        outcome="ok",
+    )
     hold.refresh_from_db()
     return hold
 
@@ -56,7 +77,9 @@ def captured_hold(wallet, amount=100):
 def test_a_wallet_is_opened_on_first_use_and_only_once():
     organization = OrganizationFactory()
 
-    assert Wallet.objects.for_organization(organization.pk) == Wallet.objects.for_organization(organization.pk)  # fmt: skip
+    assert Wallet.objects.for_organization(organization.pk) == Wallet.objects.for_organization(
+        organization.pk
+    )
     assert Wallet.objects.get().available == 0
 
 
@@ -67,7 +90,12 @@ def test_a_top_up_is_booked_audited_and_repeatable():
     second = top_up_wallet(actor=actor, amount=500, ref="bank-1")
 
     assert first == second
-    assert (first.debit, first.credit, first.balance_after, first.user_id) == ("funding", "wallet", 500, actor.user_id)  # fmt: skip
+    assert (first.debit, first.credit, first.balance_after, first.user_id) == (
+        "funding",
+        "wallet",
+        500,
+        actor.user_id,
+    )
     assert Wallet.objects.get().balance == 500
     assert Entry.objects.get().action == "billing.wallet.topped_up"
     assert Entry.objects.get().trace_id == first.trace_id
@@ -203,9 +231,13 @@ def test_the_proof_command_names_a_wallet_that_does_not_add_up(capsys):
 def test_prices_an_organizations_own_go_before_the_common_one_and_newer_before_older():
     organization = OrganizationFactory()
     PriceFactory(model="a", input=1)
-    PriceFactory(model="a", input=2, organization=organization, valid_from=now() - timedelta(days=1))  # fmt: skip
+    PriceFactory(
+        model="a", input=2, organization=organization, valid_from=now() - timedelta(days=1)
+    )
     PriceFactory(model="a", input=3, organization=organization)
-    PriceFactory(model="a", input=4, organization=organization, valid_from=now() + timedelta(days=1))  # fmt: skip
+    PriceFactory(
+        model="a", input=4, organization=organization, valid_from=now() + timedelta(days=1)
+    )
     PriceFactory(model="b", input=5)
     PriceFactory(model="c", input=6, organization=OrganizationFactory())
 
@@ -213,7 +245,9 @@ def test_prices_an_organizations_own_go_before_the_common_one_and_newer_before_o
 
 
 def test_cost_is_exact_and_rounds_a_fraction_of_a_nano_up():
-    tag = PriceTag(None, "m", input=150_000_000, cached_input=75_000_000, output=600_000_001, per_call=9)  # fmt: skip
+    tag = PriceTag(
+        None, "m", input=150_000_000, cached_input=75_000_000, output=600_000_001, per_call=9
+    )
 
     assert tag.cost(0, 0) == 9
     assert tag.cost(1_000_000, 0) == 150_000_009
@@ -237,9 +271,14 @@ def test_a_price_is_set_for_the_own_organization_and_audited():
     assert Price.objects.count() == Entry.objects.count() == 1
 
 
-@pytest.mark.parametrize(("fields", "error"), [({"input_price": -1}, InvalidInput), ({"model": ""}, InvalidInput)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("fields", "error"), [({"input_price": -1}, InvalidInput), ({"model": ""}, InvalidInput)]
+)
 def test_an_impossible_price_is_refused(fields, error):
     with pytest.raises(error):
-        set_price(actor=actor_in(OrganizationFactory()), **{"model": "m", "input_price": 1, "output_price": 1, **fields})  # fmt: skip
+        set_price(
+            actor=actor_in(OrganizationFactory()),
+            **{"model": "m", "input_price": 1, "output_price": 1, **fields},
+        )
 
     assert not Price.objects.exists()

@@ -71,7 +71,9 @@ class Exchange:
             return
         except Exception:
             logger.exception("gateway request failed")
-            body = error_object("Something went wrong on our side.", "server_error", "internal_error", self.trace_id)  # fmt: skip
+            body = error_object(
+                "Something went wrong on our side.", "server_error", "internal_error", self.trace_id
+            )
             await self._refuse(Refusal(500, encode(body)))
 
     async def _dispatch(self) -> None:
@@ -137,7 +139,9 @@ class Exchange:
         """Send what comes; the first piece decides whether this is a stream at all."""
         while (piece := await pipe.get()) is not None:
             if not self._started:
-                await self._start(200, "text/event-stream; charset=utf-8", {"cache-control": "no-cache"})  # fmt: skip
+                await self._start(
+                    200, "text/event-stream; charset=utf-8", {"cache-control": "no-cache"}
+                )
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         if pipe.gone:
             raise ClientGone
@@ -146,7 +150,9 @@ class Exchange:
     async def _finish(self, outcome: Answer | Replayed | DomainError) -> None:
         if isinstance(outcome, StreamBroken) and not outcome.detail["told"]:
             body = error_object(outcome.message, "server_error", outcome.code, self.trace_id)
-            await self._send({"type": "http.response.body", "body": event_of(body), "more_body": True})  # fmt: skip
+            await self._send(
+                {"type": "http.response.body", "body": event_of(body), "more_body": True}
+            )
         if self._started:
             await self._send({"type": "http.response.body", "body": b""})
         elif isinstance(outcome, Answer):

@@ -33,7 +33,7 @@ async def release(call: Call) -> None:
         await _settle(call, TokenUsage(), Outcome.UPSTREAM_ERROR, 0, finished=False, answer=None)
 
 
-async def _settle(  # noqa: PLR0913 - a settlement's own fields
+async def _settle(
     call: Call, usage: TokenUsage, outcome: str, cost: int, finished: bool, answer: str | None
 ) -> Settled:
     if call.hold_id is None:

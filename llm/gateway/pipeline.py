@@ -48,7 +48,7 @@ async def run_call(call: Call, sink: Sink) -> Answer | Replayed:
 async def _give_up(call: Call, error: Exception) -> None:
     """Nothing was delivered: release, whatever went wrong."""
     if not isinstance(error, DomainError):
-        logger.exception("model call %s failed", call.trace_id)
+        logger.error("model call %s failed", call.trace_id, exc_info=error)
     await release(call)
 
 

@@ -30,8 +30,7 @@ class ModelFactory(DjangoModelFactory):
 
 
 def model_at(url, balance=1_000_000_000, organization=None, **fields):
-    """A model at `url` (a server's root), a wallet with `balance`, and a price. 1 token: 1_000 in,
-    2_000 out, in nanos."""
+    """A model at a server's root `url`; a wallet; a price of 1_000 nanos a token in, 2_000 out."""
     organization = organization or OrganizationFactory()
     provider = ProviderFactory(organization=organization, base_url=f"{url}/v1")
     model = ModelFactory(provider=provider, **fields)

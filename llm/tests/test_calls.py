@@ -44,7 +44,9 @@ def _proven():
 
 def ask(model, content="hello", **fields):
     fields = {"billing_ref": "run:1:llm:", "trace_id": TRACE, **fields}
-    return ModelCall(model.organization_id, model.name, [{"role": "user", "content": content}], **fields)  # fmt: skip
+    return ModelCall(
+        model.organization_id, model.name, [{"role": "user", "content": content}], **fields
+    )
 
 
 def calling(*calls):
@@ -65,7 +67,12 @@ def test_an_answer_is_paid_and_told(upstream):
     (answer,) = calling(ask(model, run_id="r1", node_id="llm", params={"temperature": 0}))
 
     assert (answer.text, answer.finish_reason, answer.replayed) == (TEXT, "stop", False)
-    assert answer.usage == {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18, "cached_tokens": 0}  # fmt: skip
+    assert answer.usage == {
+        "prompt_tokens": 11,
+        "completion_tokens": 7,
+        "total_tokens": 18,
+        "cached_tokens": 0,
+    }
     assert answer.cost == COST
     sent = upstream.requests[0]
     body = json.loads(sent.body)
@@ -140,7 +147,10 @@ def test_a_failure_before_the_answer_costs_nothing_and_frees_the_reference(upstr
 
     assert isinstance(failure, error)
     assert answer.text == TEXT
-    assert sorted(Hold.objects.values_list("state", "captured")) == [("captured", COST), ("released", 0)]  # fmt: skip
+    assert sorted(Hold.objects.values_list("state", "captured")) == [
+        ("captured", COST),
+        ("released", 0),
+    ]
 
 
 def test_a_stream_cut_off_is_paid_for_what_was_delivered_and_may_be_tried_again(upstream):
@@ -155,7 +165,11 @@ def test_a_stream_cut_off_is_paid_for_what_was_delivered_and_may_be_tried_again(
     cut, whole = UsageRecord.objects.order_by("id")
     assert (cut.outcome, cut.usage_source) == ("cut", "estimated")
     assert 0 < cut.completion_tokens < 7
-    assert failure.detail["cost"] == cut.cost == cut.prompt_tokens * 1_000 + cut.completion_tokens * 2_000  # fmt: skip
+    assert (
+        failure.detail["cost"]
+        == cut.cost
+        == cut.prompt_tokens * 1_000 + cut.completion_tokens * 2_000
+    )
     assert whole.cost == COST
 
 
@@ -223,7 +237,11 @@ def test_a_model_without_a_price_is_refused(upstream):
     model = model_at(upstream.url)
     ModelFactory(provider=model.provider, name="unpriced")
 
-    (failure,) = calling(ModelCall(model.organization_id, "unpriced", [{"role": "user", "content": "x"}], "ref", TRACE))  # fmt: skip
+    (failure,) = calling(
+        ModelCall(
+            model.organization_id, "unpriced", [{"role": "user", "content": "x"}], "ref", TRACE
+        )
+    )
 
     assert isinstance(failure, ModelNotPriced)
     assert upstream.requests == []
@@ -251,7 +269,12 @@ def test_a_cancelled_caller_leaves_a_settled_call_whose_answer_waits(upstream):
 def test_the_offline_model_needs_no_setup_and_costs_a_little():
     organization = OrganizationFactory()
     WalletFactory(organization=organization, balance=10_000_000)
-    question = [{"role": "user", "content": "Answer with one of: billing, technical, other.\nMy invoice is wrong"}]  # fmt: skip
+    question = [
+        {
+            "role": "user",
+            "content": "Answer with one of: billing, technical, other.\nMy invoice is wrong",
+        }
+    ]
     chat = [{"role": "user", "content": "Where is my parcel?"}]
 
     pieces = []

@@ -1,4 +1,4 @@
-"""`/v1` as clients meet it: the official client and raw HTTP, a provider with faults, the ledger."""
+"""`/v1` as clients meet it: the official client, raw HTTP, a provider with faults, the ledger."""
 
 import asyncio
 import json
@@ -89,7 +89,12 @@ def test_the_official_client_gets_an_answer_and_the_wallet_pays_for_it(client, u
     sent = json.loads(upstream.requests[0].body)
     assert (sent["model"], sent["temperature"], sent["top_k"]) == ("upstream-test", 0.5, 3)
     usage = UsageRecord.objects.get()
-    assert (usage.cost, usage.outcome, usage.usage_source, usage.stream) == (COST, "ok", "provider", False)  # fmt: skip
+    assert (usage.cost, usage.outcome, usage.usage_source, usage.stream) == (
+        COST,
+        "ok",
+        "provider",
+        False,
+    )
     assert usage.api_key_id == ApiKey.objects.get().pk
     assert Wallet.objects.get().balance == START - COST
 
@@ -188,7 +193,10 @@ def test_a_key_without_the_scope_is_refused(url, model, upstream):
 def test_a_model_of_another_organization_is_not_found(url, upstream):
     key = key_in(OrganizationFactory(), "model.call")
 
-    with openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as stranger, pytest.raises(openai.NotFoundError) as caught:  # fmt: skip
+    with (
+        openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as stranger,
+        pytest.raises(openai.NotFoundError) as caught,
+    ):
         ask(stranger)
 
     assert caught.value.code == "model_not_found"
@@ -210,7 +218,11 @@ def test_an_empty_wallet_is_told_so_and_not_to_retry(url, key, upstream):
     answer = post(url, key_in(poor.organization, "model.call"))
 
     error = answer.json()["error"]
-    assert (answer.status_code, error["type"], error["code"]) == (402, "insufficient_quota", "insufficient_quota")  # fmt: skip
+    assert (answer.status_code, error["type"], error["code"]) == (
+        402,
+        "insufficient_quota",
+        "insufficient_quota",
+    )
     assert answer.headers["x-should-retry"] == "false"
     assert upstream.requests == []
     assert not Hold.objects.exists()
@@ -348,7 +360,12 @@ def test_an_abandoned_stream_is_not_read_for_ever(url, key, monkeypatch):
 
 def test_twenty_at_once_with_one_reference_are_one_call(url, key, upstream):
     with ThreadPoolExecutor(20) as threads:
-        answers = list(threads.map(lambda _: post(url, key, {"messages": say("slow")}, **{"Idempotency-Key": "one"}), range(20)))  # fmt: skip
+        answers = list(
+            threads.map(
+                lambda _: post(url, key, {"messages": say("slow")}, **{"Idempotency-Key": "one"}),
+                range(20),
+            )
+        )
 
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 19
     refused = next(answer for answer in answers if answer.status_code == 409)
@@ -407,14 +424,27 @@ def probe(url, upstream, body):
     ],
 )
 def test_a_bad_body_is_refused_in_the_protocols_form(url, key, upstream, raw, status, code):
-    answer = requests.post(f"{url}/v1/chat/completions", data=raw, headers={"Authorization": f"Bearer {key}"}, timeout=10)  # fmt: skip
+    answer = requests.post(
+        f"{url}/v1/chat/completions",
+        data=raw,
+        headers={"Authorization": f"Bearer {key}"},
+        timeout=10,
+    )
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert upstream.requests == []
     assert not Hold.objects.exists()
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/v1/nope"), ("GET", "/v1/chat/completions"), ("POST", "/v1/models"), ("DELETE", "/v1")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/nope"),
+        ("GET", "/v1/chat/completions"),
+        ("POST", "/v1/models"),
+        ("DELETE", "/v1"),
+    ],
+)
 def test_what_is_not_there_is_a_404_in_the_protocols_form(url, method, path):
     answer = requests.request(method, f"{url}{path}", timeout=10)
 
@@ -424,7 +454,12 @@ def test_what_is_not_there_is_a_404_in_the_protocols_form(url, method, path):
 def test_the_async_client_works_too(url, key):
     async def main():
         async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as client:
-            return await asyncio.gather(*(client.chat.completions.create(model="gpt-test", messages=say()) for _ in range(5)))  # fmt: skip
+            return await asyncio.gather(
+                *(
+                    client.chat.completions.create(model="gpt-test", messages=say())
+                    for _ in range(5)
+                )
+            )
 
     answers = asyncio.run(main())
 

@@ -23,12 +23,16 @@ def provider():
 
 async def answer(request):
     if request.path.endswith("/models"):
-        return web.json_response({"object": "list", "data": [{"id": "upstream-test", "object": "model"}]})  # fmt: skip
+        return web.json_response(
+            {"object": "list", "data": [{"id": "upstream-test", "object": "model"}]}
+        )
     body = json.loads(await request.read())
     fault = str(body["messages"][-1]["content"])
     if fault.startswith("status-"):
         error = {"message": f"says {fault}", "type": "server_error", "param": None, "code": "oops"}
-        return web.json_response({"error": error}, status=int(fault[7:]), headers={"retry-after": "7"})  # fmt: skip
+        return web.json_response(
+            {"error": error}, status=int(fault[7:]), headers={"retry-after": "7"}
+        )
     if fault == "not-json":
         return web.Response(body=b"<html>oops</html>", content_type="text/html")
     if fault == "hang-up":
@@ -39,8 +43,21 @@ async def answer(request):
     if body.get("stream"):
         return await stream(request, body, fault)
     usage = {} if fault == "no-usage" else {"usage": USAGE}
-    choice = {"index": 0, "message": {"role": "assistant", "content": TEXT}, "finish_reason": "stop"}  # fmt: skip
-    return web.json_response({"id": "c1", "object": "chat.completion", "created": 1, "model": body["model"], "choices": [choice], **usage})  # fmt: skip
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": TEXT},
+        "finish_reason": "stop",
+    }
+    return web.json_response(
+        {
+            "id": "c1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": body["model"],
+            "choices": [choice],
+            **usage,
+        }
+    )
 
 
 async def stream(request, body, fault):
@@ -68,7 +85,13 @@ async def stream(request, body, fault):
 
 def chunk(delta, reason=None):
     choice = {"index": 0, "delta": delta, "finish_reason": reason}
-    return {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "upstream-test", "choices": [choice]}  # fmt: skip
+    return {
+        "id": "c1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "upstream-test",
+        "choices": [choice],
+    }
 
 
 async def send(response, data):
