@@ -195,11 +195,11 @@ class _Zygote:
         confinement.become(self.options.uid)
         confinement.die_with(parent)
         confinement.hide_from_debuggers()
-        confinement.limit(self.limits[language])
         if self.level in {Level.FULL, Level.LANDLOCK}:
             confinement.landlock(self.readable[language])
         with socket.socket(fileno=os.dup(connection)) as announcing:
             socket.send_fds(announcing, [language], [myself])
+        confinement.limit(self.limits[language])  # not before: few files also means few in flight
         if language == NODE:  # keeps nothing else through its exec
             os.dup2(connection, CONNECTION)
             os.set_inheritable(CONNECTION, True)
