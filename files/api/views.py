@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
 from django.db.models import QuerySet
 from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
@@ -24,6 +27,15 @@ FILE = {
     "kind": "workflows.source",
     "created_at": "2026-11-20T12:00:00Z",
 }
+
+
+class Attachment(FileResponse):
+    """A file response that an ASGI server streams too, instead of reading it whole first."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        chunks: Iterator[bytes] = iter(self)
+        while chunk := await asyncio.to_thread(next, chunks, b""):
+            yield chunk
 
 
 @extend_schema_view(
@@ -62,10 +74,10 @@ class FileViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
         examples=[OpenApiExample("The bytes as they were kept", value="app:\n  mode: workflow\n")],
     )
     @action(detail=True, methods=["get"])
-    def download(self, request: Request, pk: str) -> FileResponse:
+    def download(self, request: Request, pk: str) -> Attachment:
         """Always an attachment that no browser may sniff: strangers wrote it."""
         file = self.get_object()
-        response = FileResponse(
+        response = Attachment(
             open_file(file),
             as_attachment=True,
             filename=file.name,

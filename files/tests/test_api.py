@@ -1,6 +1,7 @@
 """Files through the REST API."""
 
 import pytest
+from asgiref.sync import sync_to_async
 from rest_framework.test import APIClient
 
 from files.tests.factories import file_of
@@ -46,6 +47,25 @@ def test_a_download_is_an_attachment_that_is_not_sniffed(organization):
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Content-Length"] == "8"
     assert response.headers["Content-Type"] == "text/html"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.filterwarnings("error")
+async def test_a_download_is_streamed_by_an_asgi_server_too(async_client):
+    content = b"0123456789" * 10_000
+    user, file = await sync_to_async(_owner_with_file)(content)
+    await async_client.aforce_login(user)
+
+    response = await async_client.get(f"/api/v1/files/{file.pk}/download/")
+
+    chunks = [chunk async for chunk in response]
+    assert b"".join(chunks) == content
+    assert len(chunks) > 1
+
+
+def _owner_with_file(content):
+    user, actor = person_in(OrganizationFactory())
+    return user, file_of(actor, content)
 
 
 @pytest.mark.parametrize("path", ["", "download/"])
