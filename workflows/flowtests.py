@@ -150,6 +150,8 @@ async def run_case(case: Mapping[str, Any], path: Path, services: Services) -> l
         return [f"{path.name} cannot be read: {error.strerror}"]
     if imported.definition is None:
         result = refused(imported)
+        if _expected(case).get("status") != INVALID:
+            return [f"the flow is refused: {result.error}"]
     elif kinds := unrunnable_kinds(imported.definition):
         return [f"node kinds that do not run yet: {', '.join(kinds)}"]
     else:
@@ -164,12 +166,17 @@ async def run_case(case: Mapping[str, Any], path: Path, services: Services) -> l
 
 
 def differences(case: Mapping[str, Any], result: FlowResult) -> list[str]:
-    expected = case.get("expected") or {"match": "recorded"}
-    match = expected.get("match", "subset")
-    if match == "recorded":
-        expected, match = case.get("reference") or {}, "exact"
-    found = _compare_outcome(expected, result, exact=match == "exact")
+    expected = _expected(case)
+    found = _compare_outcome(expected, result, exact=expected.get("match") == "exact")
     return [*found, *_compare_course(expected, result)]
+
+
+def _expected(case: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What must hold: what the case states, or else exactly what was recorded."""
+    stated = case.get("expected") or {}
+    if stated.get("match", "recorded") != "recorded":
+        return stated
+    return {**(case.get("reference") or {}), "match": "exact"}
 
 
 def _compare_outcome(expected: Mapping[str, Any], result: FlowResult, *, exact: bool) -> list[str]:

@@ -10,6 +10,7 @@ from workflows.nodes.services import (
     NodeModelCall,
     NodeTaskRequest,
 )
+from workflows.sandbox import run_code
 
 
 class SandboxServices:
@@ -18,8 +19,6 @@ class SandboxServices:
     async def run_code(
         self, language: str, code: str, variables: dict[str, Any], timeout: float
     ) -> dict[str, Any]:
-        from workflows.sandbox import run_code
-
         return await run_code(language, code, variables, timeout=timeout)
 
     async def complete_model(self, call: NodeModelCall) -> NodeModelAnswer:

@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Template, TemplateError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from core.errors import DomainError
 from workflows.nodes.base import NodeContext, NodeFailed
 
 LONGEST_OUTPUT = 400_000
@@ -110,9 +111,19 @@ async def render(context: NodeContext, template: str, variables: Mapping[str, An
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
         message = f"{type(error).__name__}: {error}"
         raise NodeFailed(message, code="template_failed", kind="TemplateRenderError") from error
+    return _within(await _render_confined(context, template, variables))
+
+
+async def _render_confined(
+    context: NodeContext, template: str, variables: Mapping[str, Any]
+) -> str:
     given = {"template": template, "variables": dict(variables)}
-    answer = await context.services.run_code("python3", IN_PROCESS, given, SECONDS)
-    return _within(str(answer.get("text", "")))
+    try:
+        answer = await context.services.run_code("python3", IN_PROCESS, given, SECONDS)
+    except DomainError as error:
+        code = "template_failed" if error.code == "code_failed" else error.code
+        raise NodeFailed(error.message, code=code, kind="TemplateRenderError") from error
+    return str(answer.get("text", ""))
 
 
 class _Environment(ImmutableSandboxedEnvironment):

@@ -64,7 +64,9 @@ class JinjaVariables(Config):
 
 class PromptConfig(Config):
     prompt_template: list[PromptMessage] | PromptMessage = Field(default_factory=list)
-    prompt_config: Annotated[JinjaVariables, _or({})] = Field(default_factory=JinjaVariables)
+    prompt_config: Annotated[JinjaVariables, _or({})] = Field(
+        default_factory=lambda: JinjaVariables(jinja2_variables=[])
+    )
     context: Annotated[ContextConfig, _or({})] = Field(default_factory=ContextConfig)
     memory: Memory | None = None
     vision: Annotated[Vision, _or({})] = Field(default_factory=Vision)

@@ -184,14 +184,13 @@ class _Advance:
         while True:
             effects = await self._run_pure()
             self._check_control()
-            if effects:
-                self.buffer_events += [self._started(key) for key in effects]
+            if not effects and not self.tasks and not self.settled:
+                return  # what is buffered goes with the end
+            self.buffer_events += [self._started(key) for key in effects]
             if effects or self.paid or self.buffer_waits:
                 await self._flush()
             for key in effects:
                 self._spawn(key)
-            if not self.tasks and not self.settled:
-                return
             await self._await_settled()
             self._take_settled()
 
@@ -333,7 +332,7 @@ class _Advance:
             self.buffer_waits,
             self.buffer_resolved,
         ):
-            buffer.clear()  # type: ignore[attr-defined] # the tuple's element type is their join
+            buffer.clear()
         self.paid = False
         if not await self.journal.commit(change):
             raise _Fenced

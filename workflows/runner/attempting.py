@@ -17,6 +17,8 @@ from workflows.runner.compiled import Compiled
 
 logger = logging.getLogger(__name__)
 Note = Callable[[Event], None]
+POINTLESS = frozenset({400, 401, 402, 403, 404})
+"""Refusals of these statuses are the same every time."""
 
 
 @dataclass(slots=True)
@@ -33,7 +35,7 @@ class Attempting:
     mocks: Mocks | None = None
 
     async def settle(self) -> Step | Waiting:
-        """Run until it succeeds, waits or has failed for good; a failure is a step, never raised."""
+        """Run until it succeeds, waits or has failed for good; failures are steps, not raised."""
         started, policy = datetime.now(UTC), self.compiled.policy
         while True:
             try:
@@ -135,7 +137,7 @@ async def _caught(running: Any) -> Any:
             str(error.message),
             code=error.code,
             kind=type(error).__name__,
-            retryable=error.status >= 500,
+            retryable=error.status not in POINTLESS,
         ) from error
     except TimeoutError as error:
         raise NodeFailed("The time for this node is up", code="timeout", kind="Timeout") from error

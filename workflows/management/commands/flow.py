@@ -7,13 +7,18 @@ import asyncio
 import json
 import logging
 from argparse import ArgumentTypeError
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.module_loading import import_string
 
-from workflows.dify import Report
+from core.errors import DomainError
+from orgs.access import system_actor
+from orgs.models import Organization
+from workflows.actions import import_flow
+from workflows.dify import Report, load_flow
 from workflows.flowtests import (
     INVALID,
     FlowResult,
@@ -23,6 +28,7 @@ from workflows.flowtests import (
     run_flow,
     unrunnable_kinds,
 )
+from workflows.localservices import SandboxServices
 from workflows.mocks import Mocks
 from workflows.nodes.services import Services
 
@@ -89,7 +95,7 @@ class Command(BaseCommand):
     # -- validate
 
     def _validate(self, *, file: Path, as_json: bool, **_: Any) -> None:
-        report = read_file_strictly(file)
+        report = load_flow(file.read_bytes()).report
         if as_json:
             self._print_json(report)
         else:
@@ -118,12 +124,6 @@ class Command(BaseCommand):
     # -- import
 
     def _import(self, *, file: Path, org: str, name: str, **_: Any) -> None:
-        # The database is needed by this part alone.
-        from core.errors import DomainError
-        from orgs.access import system_actor
-        from orgs.models import Organization
-        from workflows.actions import import_flow
-
         organization = Organization.objects.filter(slug=org).first()
         if organization is None:
             raise CommandError(f"There is no organization {org}.")
@@ -222,12 +222,6 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
-def read_file_strictly(path: Path) -> Report:
-    from workflows.dify import load_flow
-
-    return load_flow(path.read_bytes()).report
-
-
 def _cases(file: Path, cases: Path) -> list[tuple[dict[str, Any], Path]]:
     """The cases of a file (or of all files in a directory) with the flow each runs."""
     try:
@@ -247,10 +241,8 @@ def _inside(directory: Path, fixture: str) -> Path:
 
 def services_for(*, mocked: bool) -> Services:
     """Under mocks only the sandbox is real; otherwise everything is."""
-    from workflows.localservices import SandboxServices
-
     if mocked:
         return SandboxServices()
-    from workflows.runtime.services import local_services
-
-    return local_services()
+    # The gateway behind it takes a second to load, which a run under mocks need not wait for.
+    make: Callable[[], Services] = import_string("workflows.runtime.services.local_services")
+    return make()
