@@ -32,7 +32,7 @@ def contribute() -> None:
         verb="usage.view",
     )
     register_home_kpi("wallet", available, 40, verb="wallet.view")
-    register_home_panel("spend", "billing/_panel_chart.html", chart, 20, "usage.view", "side")
+    register_home_panel("spend", "billing/_panel_chart.html", chart, 20, "usage.view", "main")
     register_dashboard_kpi("wallets", all_wallets, 40)
     register_dashboard_panel("spend", "billing/_panel_chart.html", chart, 20)
 

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from django.db.models import Count, Sum
 from django.db.models.functions import TruncDate
-from django.utils import formats
 from django.utils.timezone import now
 
 from billing.models import NANOS, UsageRecord
@@ -96,7 +95,7 @@ def spend_chart(spend: Spend, rest: str) -> dict[str, Any]:
     if others:
         sets.append((rest, [sum(one.by_day.get(day, 0) for one in others) for day in spend.days]))
     return {
-        "labels": [formats.date_format(day, "MONTH_DAY_FORMAT") for day in spend.days],
+        "labels": [f"{day:%m-%d}" for day in spend.days],
         "datasets": [
             {"label": label, "data": [nanos / NANOS for nanos in values]} for label, values in sets
         ],

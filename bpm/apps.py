@@ -20,7 +20,7 @@ class Config(AppConfig):
             _("Work"), _("Inbox"), "inbox", "inbox", 200, verb="task.view", badge=count_waiting
         )
         register_home_panel(
-            "waiting", "bpm/_waiting.html", _waiting, 100, verb="task.decide", span="side"
+            "waiting", "bpm/_waiting.html", _waiting, 15, verb="task.decide", span="side"
         )
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from django.db.models import Count, Q
 from django.db.models.functions import TruncDate
 from django.urls import reverse
-from django.utils import formats
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
@@ -34,7 +33,7 @@ def contribute() -> None:
     register_home_kpi("runs", run_count, 10, "run.view")
     register_home_kpi("success", success_rate, 20, "run.view")
     register_home_panel("runs", "workflows/_panel_chart.html", chart, 10, "run.view", "main")
-    register_home_panel("recent", "workflows/_panel_recent.html", recent, 40, "run.view")
+    register_home_panel("recent", "workflows/_panel_recent.html", recent, 17, "run.view")
     register_dashboard_kpi("runs", run_count, 10)
     register_dashboard_kpi("success", success_rate, 20)
     register_dashboard_panel("runs", "workflows/_panel_chart.html", chart, 10)
@@ -83,7 +82,7 @@ def chart(actor: Any) -> dict[str, Any]:
     bad = [by_day.get(day, {}).get("bad", 0) for day in days]
     return {
         "runs_chart": {
-            "labels": [formats.date_format(day, "MONTH_DAY_FORMAT") for day in days],
+            "labels": [f"{day:%m-%d}" for day in days],
             "datasets": [
                 {"label": str(_("Succeeded or under way")), "data": good, "tone": "ok"},
                 {"label": str(_("Failed")), "data": bad, "tone": "bad"},

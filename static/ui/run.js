@@ -78,6 +78,8 @@
   }
 
   paintEdges();
+  const active = view.querySelector('.ui-node:is([data-state="running"], [data-state="waiting"], [data-state="failed"])');
+  active?.scrollIntoView({ block: "center", inline: "center" });
   view.addEventListener("click", (event) => {
     if (event.target.closest("[data-node]")) document.getElementById("tab-detail").click();
   });

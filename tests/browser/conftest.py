@@ -8,7 +8,7 @@ import pytest
 from tests.browser.serving import CHROMIUM_FLAGS, OPERATOR, PASSWORD, Site, chromium, serving
 
 if chromium() is None:
-    if os.environ.get("BROWSER") == "required":
+    if os.environ.get("REQUIRE_BROWSER") == "1":
         raise RuntimeError("No Chromium: install it, or name it in CHROMIUM.")
     collect_ignore_glob = ["test_*.py"]
 

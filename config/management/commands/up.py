@@ -9,6 +9,8 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError, CommandParser, call_command
 
 from config.demo.seed import OWNER, PEOPLE, seed_demo
+from core.ids import new_trace_id
+from core.trace import tracing
 from workflows.actions import start_run
 from workflows.models import Run
 
@@ -39,12 +41,13 @@ class Command(BaseCommand):
         if not Run.objects.of(demo.organization.pk).exists():
             for amount in (40, 250):
                 mail = "Hello, I was charged twice for order 4711. Please refund me. Regards, Lee"
-                start_run(
-                    actor=demo.owner,
-                    workflow_id=demo.workflow.pk,
-                    inputs={"mail": mail, "amount": amount},
-                    trigger=Run.Trigger.COMMAND,
-                )
+                with tracing(new_trace_id()):
+                    start_run(
+                        actor=demo.owner,
+                        workflow_id=demo.workflow.pk,
+                        inputs={"mail": mail, "amount": amount},
+                        trigger=Run.Trigger.COMMAND,
+                    )
         self.stdout.write(f"Sign in as {OWNER} with the password {demo.password}")
         names = ", ".join(f"{email} ({role})" for email, _, role in PEOPLE)
         self.stdout.write(f"or, with the same password, as {names}.")
