@@ -90,18 +90,15 @@ def _kind(language: str) -> bytes:
         raise SandboxUnavailable(
             _("This machine cannot confine code."), "SandboxUnavailable", sandbox=level().value
         )
-    if not kind or (kind == LANGUAGES["nodejs"] and not (node_path() and _node_is_held())):
+    # JavaScript's runtime needs threads and files, which only both walls together can let through.
+    has_node = node_path() and level() == Level.FULL
+    if not kind or (kind == LANGUAGES["nodejs"] and not has_node):
         raise LanguageUnavailable(
             _("This installation cannot run code in this language."),
             "LanguageUnavailable",
             language=language[:40],
         )
     return kind
-
-
-def _node_is_held() -> bool:
-    """Its runtime opens files, which only Landlock can tell apart."""
-    return level() != Level.SECCOMP
 
 
 async def _call(kind: bytes, job: bytes, seconds: float) -> bytes:

@@ -130,7 +130,9 @@ class _Zygote:
         }
 
     def _limits(self) -> dict[str, int]:
-        return {
+        # Without a filter nothing else stops a fork; with it, threads are let through.
+        lone = {} if self.level in {Level.FULL, Level.SECCOMP} else {"RLIMIT_NPROC": 0}
+        return lone | {
             "RLIMIT_CPU": self.options.cpu_seconds,
             "RLIMIT_FSIZE": 0,
             "RLIMIT_NOFILE": 32,
