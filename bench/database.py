@@ -9,6 +9,7 @@ from urllib.parse import urlparse, urlunparse
 import django
 import psycopg
 from django.core.management import call_command
+from django.db import connections
 
 SERVER = os.environ.get("DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 
@@ -48,7 +49,5 @@ def _shown(admin: psycopg.Connection, setting: str) -> str:
 
 
 def _let_go() -> None:
-    from django.db import connections
-
     connections.close_all()
     connections["default"].close_pool()
