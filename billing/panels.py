@@ -32,9 +32,9 @@ def contribute() -> None:
         verb="usage.view",
     )
     register_home_kpi("wallet", available, 40, verb="wallet.view")
-    register_home_panel("spend", "billing/_panel_chart.html", chart, 20, "usage.view", "main")
+    register_home_panel("spend", "billing/_panel_chart.html", chart, 20, "usage.view")
     register_dashboard_kpi("wallets", all_wallets, 40)
-    register_dashboard_panel("spend", "billing/_panel_chart.html", chart, 20)
+    register_dashboard_panel("spend", "billing/_panel_chart.html", chart, 20, "half")
 
 
 def wallet_kpis(wallet: Wallet, spend: Spend) -> list[Kpi]:

@@ -95,7 +95,7 @@ def spend_chart(spend: Spend, rest: str) -> dict[str, Any]:
     if others:
         sets.append((rest, [sum(one.by_day.get(day, 0) for one in others) for day in spend.days]))
     return {
-        "labels": [f"{day:%m-%d}" for day in spend.days],
+        "labels": [day.isoformat() for day in spend.days],
         "datasets": [
             {"label": label, "data": [nanos / NANOS for nanos in values]} for label, values in sets
         ],

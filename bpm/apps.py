@@ -14,11 +14,19 @@ class Config(AppConfig):
 
     def ready(self) -> None:
         from bpm.inbox import count_waiting
-        from core.ui import register_home_panel, register_nav
+        from bpm.panels import open_tasks, waiting_for
+        from core.ui import (
+            register_dashboard_kpi,
+            register_home_kpi,
+            register_home_panel,
+            register_nav,
+        )
 
         register_nav(
             _("Work"), _("Inbox"), "inbox", "inbox", 200, verb="task.view", badge=count_waiting
         )
+        register_home_kpi("tasks", waiting_for, 30, verb="task.decide")
+        register_dashboard_kpi("tasks", open_tasks, 25)
         register_home_panel(
             "waiting", "bpm/_waiting.html", _waiting, 15, verb="task.decide", span="side"
         )

@@ -24,6 +24,8 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
         _("Operate"),
         {
             "workflows.run": "play_circle",
+            "workflows.event": "list_alt",
+            "workflows.runwait": "hourglass_top",
             "bpm.humantask": "approval",
             "bpm.processinfo": "rule",
             "bpm.decision": "how_to_reg",
@@ -82,6 +84,7 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
             "django_celery_beat.crontabschedule": "event_repeat",
             "django_celery_beat.clockedschedule": "alarm",
             "files.storedfile": "draft",
+            "workflows.workerprocess": "memory",
             "bpm.definition": "account_tree",
             "bpm.definitionversion": "layers",
             "viewflow.process": "schema",

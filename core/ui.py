@@ -67,7 +67,7 @@ class Kpi:
 class Panel:
     """`template` is rendered with what `read(actor)` returns, under its names and as `panel`.
 
-    `span` is "full" (whole width), "main" (two thirds) or "side" (one third).
+    `span` is "full" (whole width), "main" (two thirds), "half" or "side" (one third).
     """
 
     name: str

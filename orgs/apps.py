@@ -8,9 +8,9 @@ class Config(AppConfig):
 
     def ready(self) -> None:
         from accounts.signup import on_signup
-        from core.ui import connect_access, register_nav
+        from core.ui import connect_access, register_dashboard_kpi, register_nav
         from orgs.actions import found_at_signup
-        from orgs.shell import ShellAccess
+        from orgs.shell import ShellAccess, count_people
 
         on_signup(found_at_signup)
         connect_access(ShellAccess())
@@ -18,3 +18,4 @@ class Config(AppConfig):
         section = _("Organization")
         register_nav(section, _("API keys"), "key", "api_keys", 910, verb="key.manage")
         register_nav(section, _("Members"), "group", "organization_settings", 920)
+        register_dashboard_kpi("people", count_people, 30)

@@ -3,10 +3,23 @@
 from collections.abc import Sequence
 
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext, ngettext
 
-from core.ui import OrganizationChoice
+from accounts.models import User
+from core.ui import Kpi, OrganizationChoice
 from orgs.access import Actor, actor_of, can, memberships_of
 from orgs.errors import NoOrganization
+from orgs.models import Organization
+
+
+def count_people(actor: None) -> Kpi:
+    """Everybody who can sign in, for the operators' first page."""
+    people = User.objects.filter(is_active=True).count()
+    tenants = Organization.objects.count()
+    note = ngettext("in %(n)s organization", "in %(n)s organizations", tenants) % {"n": tenants}
+    url = reverse("admin:accounts_user_changelist")
+    return Kpi(gettext("People"), "group", str(people), note, url=url)
 
 
 class ShellAccess:

@@ -36,7 +36,8 @@ def contribute() -> None:
     register_home_panel("recent", "workflows/_panel_recent.html", recent, 17, "run.view")
     register_dashboard_kpi("runs", run_count, 10)
     register_dashboard_kpi("success", success_rate, 20)
-    register_dashboard_panel("runs", "workflows/_panel_chart.html", chart, 10)
+    register_dashboard_panel("runs", "workflows/_panel_chart.html", chart, 10, "half")
+    register_dashboard_panel("recent", "workflows/_panel_latest.html", latest, 30)
 
 
 def run_url(task: HumanTask) -> str:
@@ -82,13 +83,19 @@ def chart(actor: Any) -> dict[str, Any]:
     bad = [by_day.get(day, {}).get("bad", 0) for day in days]
     return {
         "runs_chart": {
-            "labels": [f"{day:%m-%d}" for day in days],
+            "labels": [day.isoformat() for day in days],
             "datasets": [
                 {"label": str(_("Succeeded or under way")), "data": good, "tone": "ok"},
                 {"label": str(_("Failed")), "data": bad, "tone": "bad"},
             ],
         }
     }
+
+
+def latest(actor: None) -> dict[str, Any]:
+    """The newest runs of every organization, for operators."""
+    runs = Run.objects.select_related("workflow", "organization").order_by("-pk")
+    return {"rows": runs.defer("inputs", "outputs", "system")[:10]}
 
 
 def recent(actor: Any) -> dict[str, Any]:

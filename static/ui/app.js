@@ -200,9 +200,15 @@
   const SERIES = ["#6366f1", "#0ea5e9", "#10b981", "#f59e0b", "#ec4899", "#64748b"];
   const TONES = { ok: "#6366f1", bad: "#f43f5e", warn: "#f59e0b", run: "#0ea5e9", mute: "#94a3b8" };
 
+  // Days come as 2026-11-20 and are written the reader's way.
+  function dayLabels(labels) {
+    const day = new Intl.DateTimeFormat(document.documentElement.lang, { month: "short", day: "numeric", timeZone: "UTC" });
+    return labels.map((label) => (/^\d{4}-\d\d-\d\d$/.test(label) ? day.format(new Date(label)) : label));
+  }
+
   function coloured(data, kind) {
     return {
-      labels: data.labels,
+      labels: dayLabels(data.labels),
       datasets: data.datasets.map((set, index) => {
         const colour = TONES[set.tone] ?? SERIES[index % SERIES.length];
         const line = { borderColor: colour, backgroundColor: `${colour}22`, fill: true, tension: 0.3, pointRadius: 0, borderWidth: 2 };
