@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from workflows.dify.report import Notes, Place
+from workflows.dify.report import MOST_LISTED, Notes, Place
 
 DEEPEST = 50
 MOST_VALUES = 200_000
@@ -246,6 +246,8 @@ class _Builder:
 
     def fault(self, code: str, line: int, **params: object) -> None:
         self.notes.fault(code, Place(line=line, path=self.path()), **params)
+        if len(self.notes.faults) > MOST_LISTED:
+            raise Unreadable  # nobody reads on, and each fault costs
 
     def path(self) -> str:
         """Where reading stands, as `workflow.graph.nodes[2].data`."""
