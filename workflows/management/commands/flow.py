@@ -15,9 +15,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.module_loading import import_string
 
 from core.errors import DomainError
-from orgs.access import system_actor
-from orgs.models import Organization
-from workflows.actions import import_flow
 from workflows.dify import Report, load_flow
 from workflows.flowtests import (
     INVALID,
@@ -124,12 +121,10 @@ class Command(BaseCommand):
     # -- import
 
     def _import(self, *, file: Path, org: str, name: str, **_: Any) -> None:
-        organization = Organization.objects.filter(slug=org).first()
-        if organization is None:
-            raise CommandError(f"There is no organization {org}.")
-        actor = system_actor(organization.pk)
+        # The models behind it are loaded by this part alone.
+        import_file = import_string("workflows.flowimport.import_file")
         try:
-            version = import_flow(actor=actor, raw=file.read_bytes(), filename=file.name, name=name)
+            version = import_file(file, slug=org, name=name)
         except DomainError as error:
             if report := error.detail.get("report"):
                 self._print_report(report)
