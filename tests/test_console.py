@@ -18,8 +18,9 @@ APPEND_ONLY = (
     "billing.ledgerentry",
     "billing.usagerecord",
     "bpm.decision",
-    "workflows.runevent",
-    "workflows.runstep",
+    "workflows.event",
+    "workflows.runwait",
+    "workflows.signal",
 )
 
 

@@ -11,7 +11,17 @@ from core.templatetags.ui import money
 from orgs.access import system_actor
 from workflows.actions import cancel_run
 from workflows.errors import RunFinished
-from workflows.models import Event, Run, RunWait, Step, WorkerProcess, Workflow, WorkflowVersion
+from workflows.models import (
+    Event,
+    Run,
+    RunWait,
+    Signal,
+    Step,
+    WorkerProcess,
+    Workflow,
+    WorkflowGrant,
+    WorkflowVersion,
+)
 
 
 class VersionInline(TabularInline):
@@ -27,6 +37,14 @@ class VersionInline(TabularInline):
         return False
 
 
+class GrantInline(TabularInline):
+    """Who may do what on this one workflow, beyond their role."""
+
+    model = WorkflowGrant
+    autocomplete_fields = ("user",)
+    extra = 0
+
+
 @admin.register(Workflow)
 class WorkflowAdmin(ModelAdmin):
     list_display = ("name", "organization", "mode", "published", "latest_number", "updated_at")
@@ -34,7 +52,7 @@ class WorkflowAdmin(ModelAdmin):
     list_select_related = ("organization", "published")
     search_fields = ("name", "organization__name", "=id")
     readonly_fields = ("id", "organization", "mode", "published", "latest_number", "created_by_id")
-    inlines = (VersionInline,)
+    inlines = (VersionInline, GrantInline)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # a workflow is born by an import, with its report
@@ -73,6 +91,18 @@ class RunAdmin(ReadOnlyAdmin, ModelAdmin):
     ordering = ("-id",)
     inlines = (StepInline,)
     actions = ("cancel",)
+    fieldsets = (
+        (
+            None,
+            {"fields": ("public_id", "organization", "workflow", "version", "state", "trigger")},
+        ),
+        (_("Result"), {"fields": ("error", "outputs", "inputs", "system")}),
+        (_("Measures"), {"fields": ("step_count", "tokens", "cost", "created_at", "ended_at")}),
+        (
+            _("Engine"),
+            {"fields": ("trace_id", "control", "seq", "epoch", "owner", "wakes", "crashes")},
+        ),
+    )
 
     @admin.display(description=_("cost"))
     def amount(self, run: Run) -> str:
@@ -104,6 +134,13 @@ class RunWaitAdmin(ReadOnlyAdmin, ModelAdmin):
     list_filter = ("kind",)
     list_select_related = ("run",)
     search_fields = ("=run__public_id",)
+
+
+@admin.register(Signal)
+class SignalAdmin(ReadOnlyAdmin, ModelAdmin):
+    list_display = ("run", "node_id", "delivery_id", "created_at")
+    list_select_related = ("run",)
+    search_fields = ("=run__public_id", "=delivery_id")
 
 
 @admin.register(WorkerProcess)
