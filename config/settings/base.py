@@ -12,7 +12,7 @@ from csp.constants import NONE, SELF, UNSAFE_INLINE
 
 from config.env import env, networks, persistent_secret
 from config.unfold import UNFOLD  # noqa: F401
-from core.logs import configure_structlog, logging_config
+from core.logs import configure_structlog, logging_config, redact
 
 django_stubs_ext.monkeypatch()
 
@@ -341,4 +341,8 @@ configure_structlog()
 if sentry_dsn := env.str("SENTRY_DSN", default=""):
     import sentry_sdk
 
-    sentry_sdk.init(dsn=sentry_dsn, send_default_pii=False)
+    sentry_sdk.init(
+        dsn=sentry_dsn,
+        send_default_pii=False,
+        before_send=lambda event, hint: redact(event),
+    )
