@@ -8,3 +8,8 @@ class Config(AppConfig):
     name = "llm"
     verbose_name = _("Models")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from core.ui import register_nav
+
+        register_nav(_("Build"), _("Models"), "neurology", "models", 150, verb="model.view")

@@ -21,57 +21,16 @@ from billing.errors import (
     ReferenceUsed,
     RefundTooLarge,
 )
-from billing.models import Hold, LedgerEntry, Price, UsageRecord, Wallet
+from billing.models import LedgerEntry, Price, UsageRecord, Wallet
 from billing.prices import PriceTag, prices_of
 from billing.proof import account_totals, prove_all, prove_wallet
 from billing.tasks import settle_overdue_holds
 from billing.tests.factories import PriceFactory, WalletFactory
+from billing.tests.rows import captured_hold, open_hold
 from core.errors import InvalidInput, NotFound, PermissionRefused
 from orgs.tests.factories import OrganizationFactory, actor_in
 
 pytestmark = pytest.mark.django_db
-
-
-def open_hold(wallet, amount=100, **fields):
-    """A hold as the ledger leaves it."""
-    wallet.held += amount
-    wallet.save()
-    expires_at = now() + timedelta(minutes=15)
-    return Hold.objects.create(
-        wallet=wallet,
-        amount=amount,
-        model="gpt-test",
-        billing_ref=f"ref-{wallet.held}",
-        **{"expires_at": expires_at, **fields},
-    )
-
-
-def captured_hold(wallet, amount=100):
-    """A paid call as the ledger leaves it."""
-    hold = open_hold(wallet, amount, trace_id="b" * 32)
-    Hold.objects.filter(pk=hold.pk).update(state="captured", captured=amount, settled_at=now())
-    wallet.held -= amount
-    wallet.balance -= amount
-    wallet.save()
-    LedgerEntry.objects.create(
-        wallet=wallet,
-        kind="capture",
-        debit="wallet",
-        credit="sales",
-        amount=amount,
-        balance_after=wallet.balance,
-        hold=hold,
-    )
-    UsageRecord.objects.create(
-        wallet=wallet,
-        hold=hold,
-        model="gpt-test",
-        cost=amount,
-        usage_source="provider",
-        outcome="ok",
-    )
-    hold.refresh_from_db()
-    return hold
 
 
 def test_a_wallet_is_opened_on_first_use_and_only_once():
