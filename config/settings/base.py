@@ -156,6 +156,7 @@ _s3_options = {
     "default_acl": None,
     "querystring_auth": True,
     "file_overwrite": False,
+    "max_memory_size": 2 * 1024 * 1024,  # a larger object is read in pieces from a temporary file
 }
 STORAGES = {
     "default": {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": _s3_options}
