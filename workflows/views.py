@@ -9,7 +9,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Count, Max, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -110,8 +110,8 @@ def workflow(request: HttpRequest, pk: UUID) -> HttpResponse:
 @require_POST
 @page("org.view")
 def publish(request: HttpRequest, pk: UUID) -> HttpResponse:
-    version_id = UUID(request.POST["version"])
-    version = publish_version(actor=_actor(request), version_id=version_id)
+    found = _version(request, pk)
+    version = publish_version(actor=_actor(request), version_id=found.pk)
     messages.success(request, _("Version %s is published.") % version.number)
     return redirect("workflow", pk)
 
@@ -120,9 +120,7 @@ def publish(request: HttpRequest, pk: UUID) -> HttpResponse:
 @page("org.view")
 def start(request: HttpRequest, pk: UUID) -> HttpResponse:
     actor = _actor(request)
-    version = get_object_or_404(
-        WorkflowVersion.objects.visible_to(actor), pk=UUID(request.POST["version"]), workflow=pk
-    )
+    version = _version(request, pk)
     try:
         run = start_run(
             actor=actor,
@@ -137,6 +135,16 @@ def start(request: HttpRequest, pk: UUID) -> HttpResponse:
         messages.error(request, _("Please check the inputs: %s") % names)
         return redirect("workflow", pk)
     return redirect("run", run.public_id)
+
+
+def _version(request: HttpRequest, workflow_id: UUID) -> WorkflowVersion:
+    """The version a form names; 404 unless it is one of this workflow's."""
+    try:
+        wanted = UUID(request.POST.get("version", ""))
+    except ValueError:
+        raise Http404 from None
+    rows = WorkflowVersion.objects.visible_to(_actor(request))
+    return get_object_or_404(rows, pk=wanted, workflow=workflow_id)
 
 
 def _inputs(request: HttpRequest, definition: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.views.decorators.http import require_GET
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import exceptions, mixins, status
 from rest_framework.decorators import action
@@ -223,6 +224,7 @@ class TraceView(OrgAPIView):
         return Response({"trace_id": trace_id, "results": TrailSerializer(trail, many=True).data})
 
 
+@require_GET
 async def stream_run(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     """`text/event-stream` of one run, resumable by `Last-Event-ID` (or `?after=`)."""
     try:

@@ -1,0 +1,227 @@
+"""An organization with one row of everything, each carrying the organization's mark."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+from django.utils.timezone import now
+
+from accounts.tests.factories import UserFactory
+from audit.models import Entry
+from billing.models import Hold, LedgerEntry, UsageRecord, Wallet
+from billing.tests.factories import PriceFactory, WalletFactory
+from bpm.actions import comment_task, decide_task
+from bpm.models import Comment, Decision, HumanTask
+from bpm.tests.factories import make_task
+from core.ids import new_trace_id
+from files.models import StoredFile
+from files.tests.factories import file_of
+from llm.models import Model, Provider
+from llm.tests.factories import ModelFactory, ProviderFactory
+from orgs.access import Actor
+from orgs.actions import create_key
+from orgs.models import ApiKey, Membership, Organization, Role
+from orgs.permissions import KEY_SCOPES
+from orgs.tests.factories import MembershipFactory, OrganizationFactory
+from workflows.models import Event, Run, RunWait, Signal, Step, Workflow, WorkflowVersion
+from workflows.runtime.sweep import HUMAN_INPUT, subject_of
+from workflows.tests.factories import VersionFactory, approval_flow
+
+EVERYBODY = [f"role:{role}" for role in Role.values]
+KEPT = (
+    Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, Step, Event, RunWait, Signal,
+    HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry, UsageRecord, Provider,
+    Model, Entry,
+)  # fmt: skip
+"""Every model whose rows belong to one organization."""
+
+
+@dataclass
+class World:
+    """`people` by role; everything else is the one row of its kind, or its id."""
+
+    mark: str
+    organization: Organization
+    people: dict[str, Any] = field(default_factory=dict)
+    trace_id: str = field(default_factory=new_trace_id)
+    rows: SimpleNamespace = field(default_factory=SimpleNamespace)
+
+    @property
+    def owner(self) -> Actor:
+        return self.actor(Role.OWNER)
+
+    def actor(self, role: str) -> Actor:
+        user = self.people[role]
+        return Actor(organization_id=self.organization.pk, role=role, user_id=user.pk)
+
+
+def make_world(mark: str) -> World:
+    """`mark` stands in every text a row of this organization can carry."""
+    organization = OrganizationFactory(name=f"{mark} organization", slug=f"{mark.lower()}-slug")
+    world = World(mark, organization)
+    for role in Role.values:
+        user = UserFactory(name=f"{mark} {role}", email=f"{mark.lower()}-{role}@example.com")
+        MembershipFactory(organization=organization, user=user, role=role)
+        world.people[role] = user
+    _add_keys(world)
+    _add_flow(world)
+    _add_run(world)
+    _add_tasks(world)
+    _add_money(world)
+    world.rows.file = file_of(world.owner, mark.encode(), name=f"{mark}.yml")
+    world.rows.entry = Entry.objects.create(
+        organization_id=organization.pk,
+        action="trial.done",
+        actor_kind="user",
+        target_type="thing",
+        target_id=mark,
+        summary=mark,
+        data={"said": mark},
+        trace_id=world.trace_id,
+    )
+    return world
+
+
+def _add_keys(world: World) -> None:
+    rows = Membership.objects.filter(organization=world.organization)
+    world.rows.member = rows.get(role=Role.MEMBER)
+    world.rows.key, world.rows.token = create_key(
+        actor=world.owner, name=f"{world.mark} key", scopes=list(KEY_SCOPES)
+    )
+
+
+def _add_flow(world: World) -> None:
+    definition = approval_flow()
+    definition["nodes"][0]["title"] = f"{world.mark} node"
+    version = VersionFactory(
+        workflow__organization=world.organization,
+        workflow__name=f"{world.mark} workflow",
+        workflow__description=world.mark,
+        definition=definition,
+        report={"ok": True, "warnings": [{"message": world.mark}]},
+        note=world.mark,
+    )
+    workflow = version.workflow
+    workflow.published, workflow.latest_number = version, 1
+    workflow.save()
+    world.rows.workflow, world.rows.version = workflow, version
+
+
+def _add_run(world: World) -> None:
+    version = world.rows.version
+    run = Run.objects.create(
+        organization=world.organization,
+        workflow=version.workflow,
+        version=version,
+        state=Run.State.WAITING,
+        trigger=Run.Trigger.API,
+        seq=1,
+        inputs={"what": world.mark},
+        outputs={"said": world.mark},
+        trace_id=world.trace_id,
+        started_by_id=world.owner.user_id,
+        started_at=now(),
+    )
+    common = {"organization_id": world.organization.pk, "run": run, "node_id": "start"}
+    world.rows.event = Event.objects.create(
+        **common, seq=1, kind="node.succeeded", data={"said": world.mark}, at=now()
+    )
+    world.rows.step = Step.objects.create(
+        **common,
+        kind="start",
+        status="succeeded",
+        inputs={"said": world.mark},
+        outputs={"said": world.mark},
+        started_at=now(),
+        ended_at=now(),
+    )
+    RunWait.objects.create(**common, kind="human", key=f"{world.mark}-wait")
+    Signal.objects.create(**common, delivery_id=f"{world.mark}-signal")
+    world.rows.run = run
+
+
+def _add_tasks(world: World) -> None:
+    def task(**changes: Any) -> HumanTask:
+        return make_task(
+            world.organization,
+            title=f"{world.mark} task",
+            kind=HUMAN_INPUT,
+            subject_id=subject_of(world.rows.run.public_id, "start", ""),
+            candidates=EVERYBODY,
+            trace_id=world.trace_id,
+            snapshot={"said": world.mark},
+            form={"content": world.mark, "inputs": []},
+            **changes,
+        )
+
+    world.rows.task, done = task(), task()
+    comment_task(actor=world.owner, task_id=world.rows.task.pk, text=world.mark)
+    decide_task(
+        actor=world.owner, task_id=done.pk, action_id="approve", comment=world.mark, data={}
+    )
+    world.rows.decided = done
+
+
+def _add_money(world: World) -> None:
+    mark, organization = world.mark, world.organization
+    wallet = WalletFactory(organization=organization)
+    provider = ProviderFactory(organization=organization, name=f"{mark} provider")
+    world.rows.provider = provider
+    world.rows.model = ModelFactory(provider=provider, name=f"{mark}-model")
+    world.rows.price = PriceFactory(organization=organization, model=f"{mark}-model")
+    hold = Hold.objects.create(
+        wallet=wallet,
+        billing_ref=f"{mark}-ref",
+        amount=10,
+        captured=7,
+        state=Hold.State.CAPTURED,
+        model=f"{mark}-model",
+        trace_id=world.trace_id,
+        settled_at=now(),
+        expires_at=now() + timedelta(minutes=5),
+    )
+    Wallet.objects.filter(pk=wallet.pk).update(balance=wallet.balance - 7)
+    world.rows.ledger_entry = LedgerEntry.objects.create(
+        wallet=wallet,
+        hold=hold,
+        kind=LedgerEntry.Kind.CAPTURE,
+        debit="wallet",
+        credit="sales",
+        amount=7,
+        balance_after=wallet.balance - 7,
+        note=mark,
+        trace_id=world.trace_id,
+    )
+    world.rows.usage = UsageRecord.objects.create(
+        wallet=wallet,
+        hold=hold,
+        model=f"{mark}-model",
+        deployment=f"{mark} provider",
+        cost=7,
+        usage_source=UsageRecord.Source.values[0],
+        outcome=UsageRecord.Outcome.values[0],
+        trace_id=world.trace_id,
+        run_id=str(world.rows.run.public_id),
+    )
+    world.rows.wallet, world.rows.hold = wallet, hold
+
+
+def snapshot_of(world: World) -> dict[str, list[dict[str, Any]]]:
+    """Every row of the organization as it stands, by model."""
+    pk = world.organization.pk
+    found = {}
+    for model in KEPT:
+        names = {each.attname for each in model._meta.fields}
+        where = {"pk": pk} if model is Organization else {"organization_id": pk}
+        if "organization_id" not in names and model is not Organization:
+            via = "wallet" if "wallet_id" in names else "task"
+            where = {f"{via}__organization_id": pk}
+        rows = model.objects.filter(**where).order_by("pk").values()
+        found[model._meta.label] = [_settled(row) for row in rows]
+    return found
+
+
+def _settled(row: dict[str, Any]) -> dict[str, Any]:
+    """As text (secrets do not compare), without what merely looking may touch."""
+    return {name: str(value) for name, value in row.items() if name != "last_used_at"}
