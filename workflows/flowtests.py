@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.ids import uuid7
 from core.trace import current_trace_id
 from workflows.dify import Imported, load_flow
 from workflows.engine.records import Change, RunState, Step
@@ -19,7 +20,7 @@ from workflows.nodes import KINDS
 from workflows.nodes.services import Services
 from workflows.runner import RunTask, advance
 
-RUN_ID = "00000000-0000-7000-8000-000000000000"
+MOCK_RUN = "00000000-0000-7000-8000-000000000000"
 INVALID = "build-failed"
 GOOD = frozenset({RunState.SUCCEEDED, RunState.PARTIAL})
 Note = Callable[[str, dict[str, Any]], None]
@@ -96,17 +97,20 @@ async def run_flow(
     query: str = "",
     mocks: Mocks | None = None,
     note: Note | None = None,
+    organization: str = MOCK_RUN,
 ) -> FlowResult:
     """Run to the end. A flow that asks a person rests there: its status is `waiting`."""
     if mocks and mocks.auto_inputs:
         inputs = made_up_inputs(definition) | dict(inputs or {})
     system = {**SYSTEM, "query": query}
-    if mocks is None:
-        system |= {"workflow_run_id": RUN_ID, "timestamp": int(time.time())}
+    run_id = MOCK_RUN
+    if mocks is None:  # effects are real, and their keys must be of this run alone
+        run_id = str(uuid7())
+        system |= {"workflow_run_id": run_id, "timestamp": int(time.time())}
     journal = MemoryJournal(note=note)
     task = RunTask(
-        run_id=RUN_ID,
-        organization_id=RUN_ID,
+        run_id=run_id,
+        organization_id=organization,
         trace_id=current_trace_id(),
         definition=definition,
         inputs=dict(inputs or {}),

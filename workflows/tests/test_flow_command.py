@@ -7,6 +7,7 @@ import pytest
 import yaml
 from django.core.management import CommandError, call_command
 
+from bpm.models import HumanTask
 from orgs.tests.factories import OrganizationFactory
 from workflows.models import Workflow
 from workflows.tests.flows import answer, end, llm, node, start, template
@@ -110,6 +111,27 @@ def test_a_run_is_told_to_people_too(greeting):
     assert status == 0
     assert "Said: <llm:m>" in text
     assert "status: succeeded" in text
+
+
+def test_without_mocks_the_built_in_model_answers_and_says_what_it_is(greeting):
+    text, status = flow("run", greeting, "--inputs", '{"who": "Ann"}', "--json")
+
+    result = json.loads(text)
+    assert (status, result["status"]) == (0, "succeeded")
+    assert "[offline model]" in result["outputs"]["answer"]
+
+
+def test_a_flow_that_asks_a_person_rests(tmp_path):
+    ask = node("ask", "human-input", form_content="?", user_actions=[{"id": "ok", "title": "OK"}])
+    path = written(
+        tmp_path / "f.yml", start(), ask, end(o="ask.__action_id"),
+        edges=["start -> ask", "ask:ok -> end"],
+    )  # fmt: skip
+
+    text, status = flow("run", path, "--json")
+
+    assert (status, json.loads(text)["status"]) == (1, "waiting")
+    assert not HumanTask.objects.exists()
 
 
 def test_inputs_can_be_made_up(tmp_path):

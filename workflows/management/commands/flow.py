@@ -7,7 +7,7 @@ import asyncio
 import json
 import logging
 from argparse import ArgumentTypeError
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from workflows.dify import Report, load_flow
 from workflows.flowtests import (
     INVALID,
     FlowResult,
+    Note,
     read_file,
     refused,
     run_case,
@@ -27,7 +28,6 @@ from workflows.flowtests import (
 )
 from workflows.localservices import SandboxServices
 from workflows.mocks import Mocks
-from workflows.nodes.services import Services
 
 
 def given_text(value: str) -> str:
@@ -77,6 +77,9 @@ class Command(BaseCommand):
         parser.add_argument("--inputs", type=given_object, default={}, metavar="JSON")
         parser.add_argument("--query", type=given_text, default="", metavar="TEXT")
         parser.add_argument("--mocks", type=given_object, default=None, metavar="JSON")
+        parser.add_argument(
+            "--org", default="", metavar="SLUG", help="whose models to use, without mocks"
+        )
         parser.add_argument("--json", action="store_true", dest="as_json")
 
     def _add_test(self, parser: CommandParser) -> None:
@@ -134,17 +137,8 @@ class Command(BaseCommand):
 
     # -- run
 
-    def _run(
-        self,
-        *,
-        file: Path,
-        inputs: dict[str, Any],
-        query: str,
-        mocks: dict[str, Any] | None,
-        as_json: bool,
-        **_: Any,
-    ) -> None:
-        result = self._result(file, inputs, query, mocks, quiet=as_json)
+    def _run(self, *, file: Path, as_json: bool, **options: Any) -> None:
+        result = self._result(file, note=None if as_json else self._tell, **options)
         if as_json:
             self._print_json(result.as_json())
         else:
@@ -153,29 +147,19 @@ class Command(BaseCommand):
             raise SystemExit(1)
 
     def _result(
-        self,
-        file: Path,
-        inputs: dict[str, Any],
-        query: str,
-        mocks: dict[str, Any] | None,
-        *,
-        quiet: bool,
+        self, file: Path, *, mocks: dict[str, Any] | None, org: str, note: Note | None, **given: Any
     ) -> FlowResult:
         imported = read_file(file)
         if imported.definition is None:
             return refused(imported)
         if kinds := unrunnable_kinds(imported.definition):
             return FlowResult(INVALID, None, None, f"These kinds do not run yet: {kinds}")
-        return asyncio.run(
-            run_flow(
-                imported.definition,
-                services=services_for(mocked=mocks is not None),
-                inputs=inputs,
-                query=query,
-                mocks=None if mocks is None else Mocks.parse(mocks),
-                note=None if quiet else self._tell,
-            )
-        )
+        running: dict[str, Any] = {"query": given["query"], "inputs": given["inputs"], "note": note}
+        if mocks is not None:
+            running |= {"services": SandboxServices(), "mocks": Mocks.parse(mocks)}
+        else:
+            running |= real_services(org)
+        return asyncio.run(_run_and_close(imported.definition, running))
 
     def _tell(self, kind: str, data: Mapping[str, Any]) -> None:
         if kind == "delta":
@@ -205,7 +189,7 @@ class Command(BaseCommand):
             raise SystemExit(1)
 
     async def _run_cases(self, cases: list[tuple[dict[str, Any], Path]]) -> int:
-        services, failed = services_for(mocked=True), 0
+        services, failed = SandboxServices(), 0
         for case, path in cases:
             found = await run_case(case, path, services)
             failed += bool(found)
@@ -234,10 +218,21 @@ def _inside(directory: Path, fixture: str) -> Path:
     return path if path.exists() else directory / path.name
 
 
-def services_for(*, mocked: bool) -> Services:
-    """Under mocks only the sandbox is real; otherwise everything is."""
-    if mocked:
-        return SandboxServices()
-    # The gateway behind it takes a second to load, which a run under mocks need not wait for.
-    make: Callable[[], Services] = import_string("workflows.runtime.services.local_services")
-    return make()
+async def _run_and_close(definition: dict[str, Any], running: dict[str, Any]) -> FlowResult:
+    try:
+        return await run_flow(definition, **running)
+    finally:
+        if close := getattr(running["services"], "close", None):
+            await close()
+
+
+def real_services(slug: str) -> dict[str, Any]:
+    """Services and whose they are; the gateway behind them is loaded only here, it takes long."""
+    offered = import_string("workflows.tryservices.OfflineServices")
+    if not slug:
+        return {"services": offered()}
+    organization = import_string("workflows.tryservices.organization_id")(slug)
+    if organization is None:
+        raise CommandError(f"There is no organization {slug}.")
+    services = import_string("workflows.tryservices.OrganizationServices")()
+    return {"services": services, "organization": organization}
