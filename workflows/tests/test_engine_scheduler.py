@@ -116,7 +116,7 @@ def play(graph, rnd, frontier, settled):
     return settled, skipped
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(dags())
 def test_every_run_ends_and_no_node_runs_twice_or_is_also_skipped(dag):
     graph, rnd = dag
@@ -133,7 +133,7 @@ def test_every_run_ends_and_no_node_runs_twice_or_is_also_skipped(dag):
         assert all(source in ran or source in skipped for source in sources)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(dags(), st.integers(0, 20))
 def test_a_frontier_rebuilt_from_any_prefix_leads_to_the_same_end(dag, cut):
     graph, rnd = dag
