@@ -41,9 +41,8 @@ bench-gateway: install ## requests per second of /v1 with durable money
 screenshots: install-dev ## pictures of every page, light, dark and narrow, in data/shots
 	@$(BIN)/python -m tests.browser.screenshots
 
-messages: install-dev ## collect the words that people read (needs gettext)
-	$(BIN)/python manage.py makemessages --locale zh_Hans --ignore .venv --ignore data
-	$(BIN)/python manage.py compilemessages --locale zh_Hans --ignore .venv
+messages: install-dev ## bring the catalogue up to date; what has no Chinese yet is listed
+	$(BIN)/python manage.py check_translations --update
 
 lock: install-dev ## pin what requirements*.in ask for
 	$(BIN)/uv pip compile -q --no-emit-index-url --no-emit-find-links --no-header requirements.in -o requirements.txt
