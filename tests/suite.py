@@ -8,7 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlparse, urlunparse
 
 import psycopg
@@ -17,6 +19,9 @@ import redis
 ROOT = Path(__file__).resolve().parent.parent
 DATABASE = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/14")
+
+
+Running = tuple["subprocess.Popen[str]", IO[str]]
 
 
 def required(name: str) -> bool:
@@ -50,29 +55,47 @@ def browser_arguments() -> list[str]:
     return ["--ignore=tests/browser"]
 
 
-def run(title: str, environment: dict[str, str], arguments: list[str]) -> int:
-    print(f"\n=== {title}", flush=True)
+def start(environment: dict[str, str], arguments: list[str]) -> Running:
+    """The suite in a process of its own; what it prints is kept until it is asked for."""
     clean = {
         name: value
         for name, value in os.environ.items()
         if name not in {"DATABASE_URL", "REDIS_URL", "DATA_DIR"}
     }
+    output = tempfile.TemporaryFile("w+")
     command = [sys.executable, "-m", "pytest", "--durations=5", *arguments, *sys.argv[1:]]
-    return subprocess.run(command, cwd=ROOT, env=clean | environment, check=False).returncode
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=clean | environment, stdout=output, stderr=subprocess.STDOUT
+    )
+    return process, output
+
+
+def finish(title: str, running: Running) -> int:
+    process, output = running
+    code = process.wait()
+    output.seek(0)
+    print(f"\n=== {title}\n{output.read()}", flush=True)
+    return code
 
 
 def main() -> int:
-    arguments = browser_arguments()
-    embedded = run("Embedded: SQLite, in-process broker", {}, arguments)
-    if lost := missing_service():
-        if required("REQUIRE_SERVICES"):
-            print(f"Missing: {lost}", file=sys.stderr)
-            return 1
-        print(f"\nNot run: the suite on services. {lost}")
-        return embedded
+    """Both ways at once: each mostly waits, and two cores are enough for both."""
+    browser = browser_arguments()
+    lost = missing_service()
+    if lost and required("REQUIRE_SERVICES"):
+        print(f"Missing: {lost}", file=sys.stderr)
+        return 1
+    print("Testing on SQLite" + ("" if lost else ", and on PostgreSQL and Redis") + " …", flush=True)
     environment = {"DATABASE_URL": DATABASE, "REDIS_URL": REDIS}
-    services = run("Services: PostgreSQL and Redis", environment, arguments)
-    return embedded or services
+    # A browser sees the same pages on either database: its journeys run once.
+    services = None if lost else start(environment, ["--ignore=tests/browser"])
+    embedded = start({}, browser)
+    codes = [finish("Embedded: SQLite, in-process broker", embedded)]
+    if services:
+        codes.append(finish("Services: PostgreSQL and Redis", services))
+    else:
+        print(f"\nNot run: the suite on services. {lost}")
+    return max(codes)
 
 
 if __name__ == "__main__":
