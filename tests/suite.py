@@ -62,7 +62,7 @@ def start(environment: dict[str, str], arguments: list[str]) -> Running:
         for name, value in os.environ.items()
         if name not in {"DATABASE_URL", "REDIS_URL", "DATA_DIR"}
     }
-    output = tempfile.TemporaryFile("w+")
+    output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - read and closed by `finish`
     command = [sys.executable, "-m", "pytest", "--durations=5", *arguments, *sys.argv[1:]]
     process = subprocess.Popen(
         command, cwd=ROOT, env=clean | environment, stdout=output, stderr=subprocess.STDOUT
@@ -75,6 +75,7 @@ def finish(title: str, running: Running) -> int:
     code = process.wait()
     output.seek(0)
     print(f"\n=== {title}\n{output.read()}", flush=True)
+    output.close()
     return code
 
 
@@ -85,7 +86,8 @@ def main() -> int:
     if lost and required("REQUIRE_SERVICES"):
         print(f"Missing: {lost}", file=sys.stderr)
         return 1
-    print("Testing on SQLite" + ("" if lost else ", and on PostgreSQL and Redis") + " …", flush=True)
+    places = "SQLite" if lost else "SQLite, and on PostgreSQL and Redis"
+    print(f"Testing on {places} …", flush=True)
     environment = {"DATABASE_URL": DATABASE, "REDIS_URL": REDIS}
     # A browser sees the same pages on either database: its journeys run once.
     services = None if lost else start(environment, ["--ignore=tests/browser"])
