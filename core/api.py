@@ -8,11 +8,12 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 from rest_framework.views import set_rollback
 
-from core.errors import DomainError
+from core.errors import DomainError, InvalidInput
 from core.trace import current_trace_id
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,14 @@ def _detail_of(exc: exceptions.APIException) -> Any:
     if isinstance(exc.detail, dict):
         return {"fields": exc.detail}
     return {"errors": exc.detail}
+
+
+def query_text(request: Request, name: str) -> str:
+    """A text of the query, "" when absent. Raises InvalidInput: no database compares with NUL."""
+    text: str = request.query_params.get(name, "")
+    if "\x00" in text:
+        raise InvalidInput("A filter is plain text.", field=name)
+    return text
 
 
 class KeysetPagination(CursorPagination):

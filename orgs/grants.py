@@ -29,10 +29,8 @@ class UserGrant(UserObjectPermissionBase):
 
 
 def shareable(model: type[models.Model]) -> bool:
-    name = model._meta.model_name
-    return any(codename == f"view_{name}" for codename, _ in model._meta.permissions) or hasattr(
-        model, "grant_model"
-    )
+    """Whether a grant model points at it."""
+    return any(issubclass(each.related_model, UserGrant) for each in model._meta.related_objects)
 
 
 def codename(model: type[models.Model], right: str) -> str:

@@ -61,13 +61,19 @@ def _convert(variable: Mapping[str, Any], value: Any) -> tuple[Any, str]:
 def _text(variable: Mapping[str, Any], value: Any) -> tuple[Any, str]:
     if not isinstance(value, str):
         return value, "not_a_text"
-    limit = int(variable.get("max_length") or MAX_TEXT)
-    if len(value) > min(limit, MAX_TEXT):
+    if len(value) > _limit(variable):
         return value, "too_long"
-    options = variable.get("options") or []
-    if variable.get("type") == "select" and options and value not in options:
+    options = variable.get("options")
+    listed = isinstance(options, list) and variable.get("type") == "select"
+    if listed and options and value not in options:
         return value, "not_an_option"
     return value, ""
+
+
+def _limit(variable: Mapping[str, Any]) -> int:
+    """The variable's own limit where the file says a sensible one."""
+    limit = variable.get("max_length")
+    return min(limit, MAX_TEXT) if isinstance(limit, int) and limit > 0 else MAX_TEXT
 
 
 def _number(value: Any) -> tuple[Any, str]:

@@ -9,14 +9,16 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Count, Max, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from core.jsonsafe import clean
 from orgs.access import can
 from orgs.pages import page
 from workflows.actions import cancel_run, import_flow, publish_version, read_flow, start_run
+from workflows.actions.flows import MAX_BYTES
 from workflows.drawing import draw
 from workflows.errors import ImportRefused, InvalidRunInput
 from workflows.inputs import start_variables
@@ -30,7 +32,7 @@ PAGE = 25
 @page("org.view")
 def workflows(request: HttpRequest) -> HttpResponse:
     found = Workflow.objects.visible_to(_actor(request)).select_related("published")
-    query = request.GET.get("q", "").strip()
+    query = _typed(request.GET, "q")
     if query:
         found = found.filter(name__icontains=query)
     rows = found.annotate(n=Count("runs"), last=Max("runs__created_at")).order_by("-updated_at")
@@ -54,7 +56,7 @@ def import_page(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and upload is None:
         messages.error(request, _("Choose a file first."))
     elif request.method == "POST" and upload is not None:
-        raw, name = upload.read(), request.POST.get("name", "").strip()
+        raw, name = upload.read(MAX_BYTES + 1), _typed(request.POST, "name")
         if "check" in request.POST:
             imported = read_flow(raw, name=name)
             context |= _report_context(imported.report, imported.definition)
@@ -85,8 +87,8 @@ def workflow(request: HttpRequest, pk: UUID) -> HttpResponse:
     actor = _actor(request)
     found = get_object_or_404(Workflow.objects.visible_to(actor).select_related("published"), pk=pk)
     versions = WorkflowVersion.objects.filter(workflow=found).order_by("-number")
-    number = request.GET.get("version", "")
-    shown = versions.filter(number=number).first() if number.isdecimal() else None
+    number = _number(request.GET, "version")
+    shown = versions.filter(number=number).first() if number else None
     shown = shown or found.published or versions.first()
     return render(
         request,
@@ -176,9 +178,8 @@ def runs(request: HttpRequest) -> HttpResponse:
     state = request.GET.get("state", "")
     if state in Run.State.values:
         found = found.filter(state=state)
-    before = request.GET.get("before", "")
-    if before.isdecimal():
-        found = found.filter(pk__lt=int(before))
+    if before := _number(request.GET, "before"):
+        found = found.filter(pk__lt=before)
     rows = list(_with_names(found.order_by("-pk"))[: PAGE + 1])
     more = rows[PAGE - 1].pk if len(rows) > PAGE else None
     context = {
@@ -244,7 +245,7 @@ def run_result(request: HttpRequest, pk: UUID) -> HttpResponse:
 @page("org.view")
 def run_node(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = _run(_actor(request), pk)
-    node_id = request.GET.get("node", "")
+    node_id = _typed(request.GET, "node")
     nodes = found.version.definition.get("nodes", [])
     node = next((item for item in nodes if item["id"] == node_id), None)
     context = {
@@ -259,7 +260,7 @@ def run_node(request: HttpRequest, pk: UUID) -> HttpResponse:
 @require_POST
 @page("org.view")
 def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
-    cancel_run(actor=_actor(request), run_id=pk, reason=request.POST.get("reason", ""))
+    cancel_run(actor=_actor(request), run_id=pk, reason=_typed(request.POST, "reason"))
     messages.success(request, _("The run is cancelled."))
     return redirect("run", pk)
 
@@ -268,11 +269,22 @@ def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
 @page("org.view")
 def trace(request: HttpRequest) -> HttpResponse:
     """Search by trace id."""
-    wanted = request.GET.get("id", "").strip().lower().replace("-", "")
+    wanted = _typed(request.GET, "id").lower().replace("-", "")
     trail = find_trail(_actor(request), wanted) if wanted else []
     return render(
         request, "workflows/trace.html", {"title": _("Trace"), "wanted": wanted, "trail": trail}
     )
+
+
+def _typed(given: QueryDict, name: str) -> str:
+    """What somebody typed, without what no database compares with."""
+    text: str = clean(given.get(name, ""))
+    return text.strip()
+
+
+def _number(given: QueryDict, name: str) -> int | None:
+    text = given.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
 def _actor(request: HttpRequest) -> Any:

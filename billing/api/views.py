@@ -22,6 +22,7 @@ from billing.api.serializers import (
     WalletSerializer,
 )
 from billing.models import LedgerEntry, Price, UsageRecord, Wallet
+from core.api import query_text
 from orgs.api.access import OrgAPIView, OrgViewSet
 
 _COLUMNS = {
@@ -105,7 +106,7 @@ class PriceViewSet(mixins.ListModelMixin, OrgViewSet):
 
     def get_queryset(self) -> QuerySet[Price]:
         rows = Price.objects.of(self.actor.organization_id)
-        if model := self.request.query_params.get("model"):
+        if model := query_text(self.request, "model"):
             rows = rows.filter(model=model)
         return rows
 

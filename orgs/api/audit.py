@@ -10,6 +10,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers
 
 from audit.models import Entry
+from core.api import query_text
 from orgs.api.access import OrgViewSet
 
 FILTERS = ("trace_id", "action", "target_type", "target_id", "actor_id")
@@ -32,11 +33,7 @@ class EntryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
     queryset = Entry.objects.none()
 
     def get_queryset(self) -> QuerySet[Entry]:
-        wanted = {
-            name: self.request.query_params[name]
-            for name in FILTERS
-            if self.request.query_params.get(name)
-        }
+        wanted = {name: text for name in FILTERS if (text := query_text(self.request, name))}
         return Entry.objects.of(self.actor.organization_id).filter(**wanted)
 
     @extend_schema(parameters=[OpenApiParameter(name, OpenApiTypes.STR) for name in FILTERS])

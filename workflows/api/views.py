@@ -15,11 +15,12 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.api import error_body
+from core.api import error_body, query_text
 from core.errors import DomainError, InvalidInput
 from orgs.api.access import OrgAPIView, OrgViewSet
 from orgs.api.streams import stream_actor
 from workflows.actions import cancel_run, import_flow, publish_version, read_flow, start_run
+from workflows.actions.flows import MAX_BYTES
 from workflows.api.serializers import (
     CancelRunSerializer,
     EventSerializer,
@@ -56,7 +57,7 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
 
     def get_queryset(self) -> QuerySet[Workflow]:
         found = Workflow.objects.visible_to(self.actor).select_related("published")
-        if name := self.request.query_params.get("name"):
+        if name := query_text(self.request, "name"):
             found = found.filter(name__icontains=name)
         return found
 
@@ -70,12 +71,13 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
         form = ImportSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         upload, name = form.validated_data["file"], form.validated_data["name"]
+        raw = upload.read(MAX_BYTES + 1)  # one more than is allowed is enough to refuse it
         if form.validated_data["dry_run"]:
-            report = read_flow(upload.read(), name=name).report
+            report = read_flow(raw, name=name).report
             return Response({"workflow": None, "version": None, "report": report})
         version = import_flow(
             actor=self.actor,
-            raw=upload.read(),
+            raw=raw,
             filename=upload.name,
             name=name,
             workflow_id=form.validated_data["workflow"],
@@ -157,12 +159,11 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
     queryset = Run.objects.none()
 
     def get_queryset(self) -> QuerySet[Run]:
-        asked = self.request.query_params
         wanted: dict[str, Any] = {
-            name: asked[name] for name in ("state", "trace_id") if asked.get(name)
+            name: text for name in ("state", "trace_id") if (text := query_text(self.request, name))
         }
-        if asked.get("workflow"):
-            wanted["workflow_id"] = _uuid(asked["workflow"], "workflow")
+        if workflow := query_text(self.request, "workflow"):
+            wanted["workflow_id"] = _uuid(workflow, "workflow")
         rows = Run.objects.visible_to(self.actor).filter(**wanted)
         return rows.select_related("version").defer("version__definition", "version__report")
 
@@ -185,10 +186,11 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
     @action(detail=True)
     def events(self, request: Request, pk: str) -> Response:
         """The history in order; `?after=` the last number you have. At most 500 an answer."""
-        after = request.query_params.get("after", "0")
-        if not after.isdecimal():
-            raise InvalidInput("`after` is a number.", after=after)
-        rows = Event.objects.filter(run=self.get_object(), seq__gt=int(after)).order_by("seq")
+        asked = request.query_params.get("after", "0")
+        after = _number(asked)
+        if after is None:
+            raise InvalidInput("`after` is a number.", after=asked[:60])
+        rows = Event.objects.filter(run=self.get_object(), seq__gt=after).order_by("seq")
         return Response({"results": EventSerializer(rows[:500], many=True).data})
 
     @extend_schema(request=CancelRunSerializer, responses=RunSerializer)
@@ -202,6 +204,10 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
             reason=form.validated_data["reason"],
         )
         return Response(RunSerializer(run).data)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 def _uuid(text: str, name: str) -> UUID:
@@ -240,7 +246,7 @@ async def stream_run(request: HttpRequest, pk: UUID) -> HttpResponseBase:
         return _refusal("not_found", "There is no such run.", 404)
     last = request.headers.get("Last-Event-ID") or request.GET.get("after") or "0"
     response = StreamingHttpResponse(
-        follow_run(run, int(last) if last.isdecimal() else 0), content_type="text/event-stream"
+        follow_run(run, _number(last) or 0), content_type="text/event-stream"
     )
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Accel-Buffering"] = "no"
