@@ -88,6 +88,7 @@
   kinds.forEach((kind) => source.addEventListener(kind, take));
   source.addEventListener("delta", (message) => {
     const target = document.getElementById("live-text");
-    if (target) target.textContent += JSON.parse(message.data).text;
+    const { text, offset = 0 } = JSON.parse(message.data);
+    if (target) target.textContent = [...target.textContent].slice(0, offset).join("") + text;
   });
 })();

@@ -1,18 +1,19 @@
 """Checks of the graph as a whole: where it begins, whether it ends, what can be reached."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from workflows.dify.flow import Flow
 from workflows.dify.kinds import INNER_STARTS, TRIGGERS
 from workflows.dify.report import Place
+from workflows.engine.circles import circles
 
 
 def check_topology(flow: Flow) -> None:
     _check_starts(flow)
     _check_endings(flow)
     following = _following(flow)
-    for circle in cycles(flow.nodes, following):
+    for circle in circles(flow.nodes, following):
         first = flow.nodes[circle[0]]
         flow.notes.fault("cycle", first.at(), nodes=[_name(flow, key) for key in circle])
     _check_reach(flow, following)
@@ -61,55 +62,3 @@ def _check_reach(flow: Flow, following: Mapping[str, list[str]]) -> None:
         # Without a start nothing is reached, and what is inside a container is entered by it.
         if roots and node.id not in reached and not node.parent:
             flow.notes.warn("unreachable_node", node.at())
-
-
-def cycles(ids: Iterable[str], following: Mapping[str, list[str]]) -> list[list[str]]:
-    """Every group of nodes that can reach each other (Tarjan's components, without recursion)."""
-    search = _Components(following)
-    for key in ids:
-        if key not in search.index:
-            search.visit(key)
-    return [
-        group for group in search.found if len(group) > 1 or group[0] in following.get(group[0], ())
-    ]
-
-
-class _Components:
-    def __init__(self, following: Mapping[str, list[str]]) -> None:
-        self.following = following
-        self.index: dict[str, int] = {}
-        self.low: dict[str, int] = {}
-        self.open: list[str] = []
-        self.is_open: set[str] = set()
-        self.found: list[list[str]] = []
-
-    def enter(self, key: str) -> None:
-        self.index[key] = self.low[key] = len(self.index)
-        self.open.append(key)
-        self.is_open.add(key)
-
-    def visit(self, root: str) -> None:
-        self.enter(root)
-        path = [(root, iter(self.following.get(root, ())))]
-        while path:
-            key, targets = path[-1]
-            for target in targets:
-                if target not in self.index:
-                    self.enter(target)
-                    path.append((target, iter(self.following.get(target, ()))))
-                    break
-                if target in self.is_open:
-                    self.low[key] = min(self.low[key], self.index[target])
-            else:
-                path.pop()
-                if path:
-                    self.low[path[-1][0]] = min(self.low[path[-1][0]], self.low[key])
-                if self.low[key] == self.index[key]:
-                    self.close(key)
-
-    def close(self, key: str) -> None:
-        group: list[str] = []
-        while not group or group[-1] != key:
-            group.append(self.open.pop())
-        self.is_open.difference_update(group)
-        self.found.append(group[::-1])

@@ -77,9 +77,9 @@ class _Check:
         yield from self._kinds()
         yield from self._edges()
         yield from self._starts()
-        for circle in circles(self.next):
+        for circle in circles(self.nodes, self.next):
             names = " -> ".join((*circle, circle[0]))
-            yield Fault("cycle", f"The flow runs in a circle: {names}", circle[0], circle)
+            yield Fault("cycle", f"The flow runs in a circle: {names}", circle[0], tuple(circle))
         yield from self._reach()
         yield from self._references()
 
