@@ -98,6 +98,28 @@ def test_sign_up_founds_an_organization_and_lands_on_home(client):
     assert (row.role, row.organization.name) == ("owner", "Northwind")
 
 
+def test_an_address_is_verified_by_a_code_where_that_is_demanded(client, settings):
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    settings.ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+    page = client.post(
+        reverse("account_signup"),
+        {
+            "name": "Mei Lin",
+            "email": "mei@example.com",
+            "password1": PASSWORD,
+            "password2": PASSWORD,
+        },
+        follow=True,
+    )
+
+    assert '<div class="ui-auth">' in page.content.decode()
+    assert 'name="code"' in page.content.decode()
+    assert "_auth_user_id" not in client.session
+    code = re.search(r"^([A-Z0-9-]{6,9})$", mail.outbox[0].body, re.MULTILINE)[1]
+    client.post(page.request["PATH_INFO"], {"code": code})
+    assert client.session["_auth_user_id"] == str(User.objects.get().pk)
+
+
 def test_wrong_password_is_said_at_the_form(client):
     user = UserFactory()
 

@@ -90,7 +90,7 @@
     const { xhr } = event.detail;
     if (xhr.responseURL && new URL(xhr.responseURL).pathname.startsWith("/accounts/login")) {
       event.detail.shouldSwap = false;
-      location.assign(xhr.responseURL);
+      location.reload(); // so that sign-in leads back to this page, not to the fragment
     }
   });
   document.addEventListener("htmx:responseError", (event) => {
