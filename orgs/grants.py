@@ -100,3 +100,12 @@ def _note(action: str, actor: Actor, obj: Any, user_id: UUID, right: str) -> Non
         target_id=obj.pk,
         data={"user": str(user_id), "right": right},
     )
+
+
+def grants_on(obj: Any) -> list[tuple[Any, list[str]]]:
+    """Who holds which rights on `obj`: [(user, rights)], weakest right first. One query."""
+    rows = obj.grants.select_related("user", "permission").order_by("user__email")
+    by_user: dict[Any, list[str]] = {}
+    for row in rows:
+        by_user.setdefault(row.user, []).append(row.permission.codename.partition("_")[0])
+    return [(user, sorted(rights, key=GRANTABLE.index)) for user, rights in by_user.items()]

@@ -16,7 +16,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from core.jsonsafe import clean
 from orgs.access import can
+from orgs.grants import grant, grants_on, revoke
+from orgs.models import Membership
 from orgs.pages import page
+from orgs.permissions import GRANTABLE
 from workflows.actions import cancel_run, import_flow, publish_version, read_flow, start_run
 from workflows.actions.flows import MAX_BYTES
 from workflows.drawing import draw
@@ -104,6 +107,9 @@ def workflow(request: HttpRequest, pk: UUID) -> HttpResponse:
             "runs": _with_names(found.runs.order_by("-pk"))[:8],
             "may_run": can(actor, "workflow.run", found),
             "may_edit": can(actor, "workflow.edit", found),
+            "holders": grants_on(found),
+            "members": Membership.objects.of(actor.organization_id).select_related("user"),
+            "rights": GRANTABLE,
             "may_publish": can(actor, "workflow.publish", found),
         },
     )
@@ -115,6 +121,24 @@ def publish(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = _version(request, pk)
     version = publish_version(actor=_actor(request), version_id=found.pk)
     messages.success(request, _("Version %s is published.") % version.number)
+    return redirect("workflow", pk)
+
+
+@require_POST
+@page("org.view")
+def share(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Give or take back one right on the workflow."""
+    actor = _actor(request)
+    found = get_object_or_404(Workflow.objects.visible_to(actor), pk=pk)
+    change = revoke if "revoke" in request.POST else grant
+    change(
+        actor=actor,
+        obj=found,
+        verb="workflow.edit",
+        user_id=UUID(request.POST["user"]),
+        right=request.POST.get("right", ""),
+    )
+    messages.success(request, _("Sharing is changed."))
     return redirect("workflow", pk)
 
 

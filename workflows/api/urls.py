@@ -3,6 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from workflows.api.sharing import GrantsView
 from workflows.api.views import (
     RunViewSet,
     TraceView,
@@ -16,6 +17,7 @@ router.register("workflows", WorkflowViewSet, basename="workflow")
 router.register("versions", VersionViewSet, basename="version")
 router.register("runs", RunViewSet, basename="run")
 urlpatterns = [
+    path("workflows/<uuid:pk>/grants/", GrantsView.as_view(), name="workflow-grants"),
     path("runs/<uuid:pk>/stream/", stream_run, name="run-stream"),
     path("trace/<str:trace_id>/", TraceView.as_view(), name="trace"),
     *router.urls,

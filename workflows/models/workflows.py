@@ -62,7 +62,7 @@ class Workflow(TenantModel):
 class WorkflowGrant(UserGrant):
     """One right on one workflow for one person."""
 
-    content_object = models.ForeignKey(Workflow, models.CASCADE)
+    content_object = models.ForeignKey(Workflow, models.CASCADE, related_name="grants")
 
     class Meta(UserGrant.Meta):
         verbose_name = _("workflow grant")
