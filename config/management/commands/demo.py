@@ -25,7 +25,7 @@ from orgs.access import can
 from workflows.actions import import_flow, start_run
 from workflows.errors import ImportRefused
 from workflows.inputs import start_variables
-from workflows.models import Event, Run, Workflow, WorkflowVersion
+from workflows.models import Event, Run, WorkflowVersion
 from workflows.runtime.worker import get_worker, stop_worker
 from workflows.trace import find_trail
 
@@ -81,8 +81,9 @@ class Command(BaseCommand):
     def _import(self, demo: Demo, file: str | None) -> WorkflowVersion:
         self._title("Import")
         if file is None:
-            workflow = Workflow.objects.get(pk=demo.workflow.pk)
-            version = WorkflowVersion.objects.get(pk=workflow.published_id)
+            version = demo.workflow.published
+            if version is None:
+                raise CommandError("The demonstration's workflow is not published any more.")
         else:
             raw = Path(file).read_bytes()
             version = import_flow(actor=demo.owner, raw=raw, filename=Path(file).name)
