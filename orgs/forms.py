@@ -1,6 +1,6 @@
 """What people type on the pages of orgs."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -32,7 +32,7 @@ class KeyForm(forms.Form):
         ("30", _("30 days")),
         ("90", _("90 days")),
         ("365", _("One year")),
-        ("", _("Never")),
+        ("0", _("Never")),
     )
 
     name = forms.CharField(
@@ -43,13 +43,13 @@ class KeyForm(forms.Form):
     scopes = forms.MultipleChoiceField(
         label=_("Scopes"), widget=forms.CheckboxSelectMultiple, initial=["model.call", "model.view"]
     )
-    lifetime = forms.ChoiceField(label=_("Expires after"), choices=LIFETIMES, required=False)
+    lifetime = forms.ChoiceField(label=_("Expires after"), choices=LIFETIMES, initial="90")
 
     def __init__(self, *args: Any, actor: Actor, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         offered = [(scope, scope) for scope in KEY_SCOPES if holds(actor, scope)]
         self.fields["scopes"].choices = offered  # type: ignore[attr-defined]  # a ChoiceField
 
-    def expires_at(self) -> Any:
-        days = self.cleaned_data["lifetime"]
-        return now() + timedelta(days=int(days)) if days else None
+    def expires_at(self) -> datetime | None:
+        days = int(self.cleaned_data["lifetime"])
+        return now() + timedelta(days=days) if days else None

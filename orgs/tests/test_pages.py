@@ -143,7 +143,7 @@ def test_a_key_is_shown_once_and_works(client, owner, organization):
 
 
 def test_a_key_without_scopes_is_refused(client, owner):
-    response = client.post(reverse("api_key_new"), {"name": "CI", "lifetime": ""})
+    response = client.post(reverse("api_key_new"), {"name": "CI", "lifetime": "0"})
 
     assert response.context["form"].errors["scopes"]
     assert not ApiKey.objects.exists()
@@ -153,14 +153,14 @@ def test_a_key_cannot_carry_what_its_maker_may_not(client, organization):
     user, _ = person_in(organization, "builder")
     client.force_login(user)
 
-    client.post(reverse("api_key_new"), {"name": "CI", "scopes": ["audit.view"]})
+    client.post(reverse("api_key_new"), {"name": "CI", "scopes": ["audit.view"], "lifetime": "0"})
 
     assert not ApiKey.objects.exists()
 
 
 def test_revoking_ends_a_key(client, owner):
     token = client.post(
-        reverse("api_key_new"), {"name": "CI", "scopes": ["run.view"], "lifetime": ""}
+        reverse("api_key_new"), {"name": "CI", "scopes": ["run.view"], "lifetime": "0"}
     ).context["token"]
 
     client.post(reverse("api_key_revoke", args=[ApiKey.objects.get().pk]))
@@ -172,7 +172,7 @@ def test_revoking_ends_a_key(client, owner):
 def test_a_key_of_another_organization_is_not_found(client, owner):
     foreign, _ = person_in(OrganizationFactory(), "owner")
     client.force_login(foreign)
-    client.post(reverse("api_key_new"), {"name": "theirs", "scopes": ["run.view"]})
+    client.post(reverse("api_key_new"), {"name": "theirs", "scopes": ["run.view"], "lifetime": "30"})
     theirs, entries = ApiKey.objects.get(), Entry.objects.count()
     client.force_login(owner)
 
