@@ -172,7 +172,9 @@ def test_revoking_ends_a_key(client, owner):
 def test_a_key_of_another_organization_is_not_found(client, owner):
     foreign, _ = person_in(OrganizationFactory(), "owner")
     client.force_login(foreign)
-    client.post(reverse("api_key_new"), {"name": "theirs", "scopes": ["run.view"], "lifetime": "30"})
+    client.post(
+        reverse("api_key_new"), {"name": "theirs", "scopes": ["run.view"], "lifetime": "30"}
+    )
     theirs, entries = ApiKey.objects.get(), Entry.objects.count()
     client.force_login(owner)
 
