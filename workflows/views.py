@@ -238,12 +238,19 @@ def run(request: HttpRequest, pk: UUID) -> HttpResponse:
             "drawing": draw(found.version.definition, states),
             "state_words": Run.State.choices,
             "events": events,
-            "waits": RunWait.objects.filter(run=found),
+            "waits": _waits(found),
             "steps": found.steps.order_by("pk"),
             "may_cancel": not found.finished
             and (found.started_by_id == actor.user_id or can(actor, "run.control", found)),
         },
     )
+
+
+def _waits(run: Run) -> list[dict[str, str]]:
+    """What the run waits for, by the titles people gave their nodes."""
+    titles = {node["id"]: node.get("title") for node in run.version.definition.get("nodes", [])}
+    rows = RunWait.objects.filter(run=run)
+    return [{"kind": row.kind, "title": titles.get(row.node_id) or row.node_id} for row in rows]
 
 
 def _state_after(event: Event) -> str:
@@ -261,7 +268,7 @@ def _run(actor: Any, pk: UUID) -> Run:
 def run_result(request: HttpRequest, pk: UUID) -> HttpResponse:
     """The result panel alone; the live page asks for it when the run rests or ends."""
     found = _run(_actor(request), pk)
-    context = {"run": found, "waits": RunWait.objects.filter(run=found)}
+    context = {"run": found, "waits": _waits(found)}
     return render(request, "workflows/_run_result.html", context)
 
 
