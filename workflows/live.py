@@ -14,13 +14,13 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections
 
-from core.bus import get_bus
+from core.bus import Inbox, get_bus
 from workflows.models import Event, Run
 from workflows.runtime.channels import channel_of
 
 POLL_SECONDS = 5.0
 """How long a silent bus is trusted before the database is asked again."""
-ENDINGS = frozenset({"run.succeeded", "run.failed", "run.cancelled"})
+BATCH = 500
 
 
 def frame(event: str, data: Any, number: int | None = None) -> str:
@@ -33,20 +33,26 @@ async def follow_run(run: Run, after: int) -> AsyncIterator[str]:
     yield "retry: 1000\n\n"
     async with get_bus().listen(channel_of(run.public_id)) as inbox:
         while True:
-            for event in await _events(run.pk, after):
+            over, events = await _events(run.pk, after)
+            for event in events:
                 after = event.seq
                 yield frame(event.kind, event_body(event), event.seq)
-                if event.kind in ENDINGS:
-                    return
-            while True:
-                message = await inbox.next(POLL_SECONDS)
-                if message is None:
-                    yield ": still here\n\n"
-                    break
-                if "seq" not in message:
-                    yield frame("delta", message)
-                elif message["seq"] > after:
-                    break
+            if len(events) == BATCH:
+                continue
+            if over:
+                return
+            async for text in _until_more(inbox, after):
+                yield text
+
+
+async def _until_more(inbox: Inbox, after: int) -> AsyncIterator[str]:
+    """Text under way, until the bus speaks of an event after `after` or has been silent long."""
+    while (message := await inbox.next(POLL_SECONDS)) is not None:
+        if "seq" not in message:
+            yield frame("delta", message)
+        elif message["seq"] > after:
+            return
+    yield ": still here\n\n"
 
 
 def event_body(event: Event) -> dict[str, Any]:
@@ -60,8 +66,11 @@ def event_body(event: Event) -> dict[str, Any]:
 
 
 @sync_to_async
-def _events(run_pk: int, after: int) -> list[Event]:
+def _events(run_pk: int, after: int) -> tuple[bool, list[Event]]:
+    """Whether the run is over, then what came after: in this order no last word is missed."""
     try:
-        return list(Event.objects.filter(run_id=run_pk, seq__gt=after).order_by("seq")[:500])
+        over = not Run.objects.unfinished().filter(pk=run_pk).exists()
+        events = Event.objects.filter(run_id=run_pk, seq__gt=after).order_by("seq")
+        return over, list(events[:BATCH])
     finally:
         close_old_connections()

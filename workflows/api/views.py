@@ -6,7 +6,7 @@ import re
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.views.decorators.http import require_GET
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
@@ -36,7 +36,7 @@ from workflows.api.serializers import (
     WorkflowSerializer,
 )
 from workflows.live import follow_run
-from workflows.models import Event, Run, Workflow, WorkflowVersion
+from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
 from workflows.trace import find_trail
 
 TRACE_ID = re.compile(r"[0-9a-f]{32}")
@@ -165,7 +165,10 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
         if workflow := query_text(self.request, "workflow"):
             wanted["workflow_id"] = _uuid(workflow, "workflow")
         rows = Run.objects.visible_to(self.actor).filter(**wanted)
-        return rows.select_related("version").defer("version__definition", "version__report")
+        rows = rows.select_related("version").defer("version__definition", "version__report")
+        if self.action == "retrieve":
+            return rows.prefetch_related(Prefetch("steps", Step.objects.order_by("pk")))
+        return rows
 
     def get_serializer_class(self) -> Any:
         return RunDetailSerializer if self.action == "retrieve" else RunSerializer
