@@ -234,6 +234,21 @@ def test_many_wallets_in_one_batch_settle_each_its_own():
         proven(wallet)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ['a "quoted" word', "back\\slash", "{braces, and commas}", "NULL", "", "语言 🙂\nline", "%s"],
+)
+def test_any_text_arrives_as_it_was(text):
+    wallet = WalletFactory()
+    (held,) = hold(hold_request(wallet, ref=f"ref {text}", model=text, node_id=text))
+
+    settle(paid(held.hold_id, 1, answer=text or "x", deployment=text))
+
+    row, usage = Hold.objects.get(), UsageRecord.objects.get()
+    assert (row.billing_ref, row.model, row.answer) == (f"ref {text}", text, text or "x")
+    assert (usage.node_id, usage.deployment) == (text, text)
+
+
 def test_a_ledger_of_a_closed_loop_is_not_handed_on():
     async def work():
         first = get_ledger()

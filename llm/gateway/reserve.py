@@ -6,7 +6,7 @@ from billing.ledger import Held, HoldOutcome, HoldRequest, Insufficient, RefInUs
 from billing.ledger import Replayed as PaidBefore
 from llm.errors import InsufficientFunds, InvalidRequest, ReferenceInUse
 from llm.gateway.shapes import Call
-from llm.tokens import ceiling, estimate_prompt
+from llm.tokens import measure_prompt
 
 LIMITS = ("max_completion_tokens", "max_tokens")
 SHORTEST_ANSWER = 16
@@ -25,8 +25,7 @@ async def reserve(call: Call) -> PaidBefore | None:
     Where the request names no limit, the answer is limited to what the model can write and the
     wallet can pay, and that limit is what goes upstream.
     """
-    prompt = ceiling(call.body)
-    call.prompt_estimate = estimate_prompt(call.body)
+    call.prompt_estimate, prompt = measure_prompt(call.body)
     copies = _positive(call.body, "n") or 1
     asked = next((limit for name in LIMITS if (limit := _positive(call.body, name))), None)
     limit = asked or call.model.max_output_tokens

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from yarl import URL
+
 from billing.prices import PriceTag
 
 
@@ -28,7 +30,8 @@ class Deployment:
     provider_id: UUID
     provider_name: str
     kind: str
-    base_url: str
+    url: URL | None
+    """Where chat completions are posted; None: an address this installation does not call."""
     api_key: str = field(repr=False)
     upstream_name: str
     limit_parameter: str

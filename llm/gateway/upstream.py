@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import aiohttp
 from yarl import URL
 
-from core.http import OutgoingRefused, check_url
+from core.http import OutgoingRefused
 from core.ids import uuid7
 from core.trace import traceparent_of
 from llm.errors import UpstreamError, UpstreamRefused, UpstreamUnreachable
@@ -54,9 +54,10 @@ async def _send(call: Call, deployment: Deployment, body: dict[str, Any]) -> Ups
     }
     if deployment.api_key:
         headers["Authorization"] = f"Bearer {deployment.api_key}"
+    if deployment.url is None:
+        raise UpstreamRefused("The provider's address is not public.")
     try:
-        url = check_url(f"{deployment.base_url}/chat/completions")
-        response = await _post(url, data, headers)
+        response = await _post(deployment.url, data, headers)
     except OutgoingRefused as error:
         raise UpstreamRefused(error.message, **error.detail) from error
     except (aiohttp.ClientError, OSError) as error:
