@@ -286,6 +286,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "core.schema.add_error_responses",
+        "core.examples.add_examples",
     ],
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024

@@ -71,25 +71,25 @@ class GrantsView(OrgAPIView):
     def post(self, request: Request, pk: Any) -> Response:
         """Share it with a member of the organization, who may be a guest."""
         found = self.workflow(pk)
-        form = _valid(request)
+        form = _valid(request.data)
         grant(actor=self.actor, obj=found, verb="workflow.edit", **form)
         return Response(_holders(found), status=status.HTTP_201_CREATED)
 
     @extend_schema(
         operation_id="workflow_grants_destroy",
-        request=GrantSerializer,
+        parameters=[GrantSerializer],
         responses={204: None},
-        examples=[OpenApiExample("Take it back", value=EXAMPLE, request_only=True)],
     )
     def delete(self, request: Request, pk: Any) -> Response:
-        """Take one right back."""
+        """Take one right back: `?user=…&right=…`."""
         found = self.workflow(pk)
-        revoke(actor=self.actor, obj=found, verb="workflow.edit", **_valid(request))
+        form = _valid(request.query_params)
+        revoke(actor=self.actor, obj=found, verb="workflow.edit", **form)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-def _valid(request: Request) -> dict[str, Any]:
-    form = GrantSerializer(data=request.data)
+def _valid(given: Any) -> dict[str, Any]:
+    form = GrantSerializer(data=given)
     form.is_valid(raise_exception=True)
     return {"user_id": form.validated_data["user"], "right": form.validated_data["right"]}
 

@@ -68,9 +68,7 @@ def test_viewing_is_not_running(workflow, builder, guest):
 def test_what_is_taken_back_is_gone(workflow, builder, guest):
     share(builder, workflow, guest)
 
-    answer = builder.delete(
-        f"/api/v1/workflows/{workflow.pk}/grants/", {"user": str(guest.pk), "right": "view"}
-    )
+    answer = builder.delete(f"/api/v1/workflows/{workflow.pk}/grants/?user={guest.pk}&right=view")
 
     assert answer.status_code == 204
     assert client_of(guest).get(f"/api/v1/workflows/{workflow.pk}/").status_code == 404
