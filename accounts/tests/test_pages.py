@@ -1,6 +1,7 @@
 """Every sign-in and account page answers, in our theme, in both languages."""
 
 import re
+from pathlib import Path
 
 import pytest
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
@@ -158,3 +159,7 @@ def test_language_is_switched_and_kept(client):
     client.post(reverse("set_language"), {"language": "zh-hans", "next": "/accounts/login/"})
 
     assert 'lang="zh-hans"' in client.get(reverse("account_login")).content.decode()
+
+
+def test_without_a_mail_server_mails_are_kept_in_the_data_folder(settings):
+    assert Path(settings.EMAIL_FILE_PATH) == settings.DATA_DIR / "mail"
