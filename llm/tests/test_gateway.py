@@ -40,11 +40,21 @@ def key(model):
     return key_in(model.organization, "model.call")
 
 
+@pytest.fixture(scope="module")
+def address():
+    """One gateway for all: it keeps nothing of a test for longer than a second."""
+    with gateway() as running:
+        yield running
+
+
 @pytest.fixture
-def url(model):
-    """After the test the gateway is closed, and whatever happened, the ledger proves it."""
-    with gateway() as address:
-        yield address
+def url(model, address):
+    """After the test, and whatever happened, every call is settled and the ledger proves it."""
+    yield address
+    for _ in range(100):
+        if not Hold.objects.filter(state="open").exists():
+            break
+        time.sleep(0.05)
     for proof in prove_all():
         assert not proof.differences
         assert proof.held == 0
