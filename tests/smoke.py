@@ -21,7 +21,9 @@ def free_port() -> int:
 
 
 def group_members(group: int) -> list[str]:
-    listed = subprocess.run(["ps", "-eo", "pgid=,pid=,args="], capture_output=True, text=True)
+    listed = subprocess.run(
+        ["ps", "-eo", "pgid=,pid=,args="], capture_output=True, text=True, check=True
+    )
     rows = (line.split(maxsplit=2) for line in listed.stdout.splitlines())
     return [row[2] for row in rows if row[0] == str(group)]
 

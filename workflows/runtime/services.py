@@ -79,7 +79,7 @@ class RunServices:
         language: str,
         code: str,
         variables: dict[str, Any],
-        timeout: float,  # noqa: ASYNC109 - the sandbox enforces it, from outside the process
+        timeout: float,
     ) -> dict[str, Any]:
         return await run_in_sandbox(language, code, variables, timeout=timeout)
 

@@ -63,7 +63,11 @@ class EngineProcess:
         self.process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM.format(lease=lease)],
             cwd=ROOT,
-            env=os.environ | {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "config.settings.test"},
+            env=os.environ
+            | {
+                "DATABASE_URL": database_url(),
+                "DJANGO_SETTINGS_MODULE": "config.settings.test",
+            },
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -1,5 +1,7 @@
 """Definitions, versions and runs for tests."""
 
+from itertools import pairwise
+
 import factory
 from factory.django import DjangoModelFactory
 
@@ -81,7 +83,7 @@ def ask(key, **loomwork):
 
 
 def approval_flow():
-    """start -> ask -> approved | rejected."""
+    """A start, a question, and an end for either answer."""
     return flow(
         [
             start(("what", "text-input")),
@@ -94,12 +96,12 @@ def approval_flow():
 
 
 def chain_of_calls(count):
-    """start -> model call 1 -> … -> model call `count` -> end."""
+    """Model calls one after another, `count` of them."""
     calls = [llm(f"call{n}", f"Step {n} of {{{{#start.what#}}}}") for n in range(1, count + 1)]
     keys = ["start", *(call["id"] for call in calls), "end"]
     return flow(
         [start(("what", "text-input")), *calls, end(text=(f"call{count}", "text"))],
-        list(zip(keys, keys[1:], strict=False)),
+        list(pairwise(keys)),
     )
 
 

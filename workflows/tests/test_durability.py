@@ -13,7 +13,8 @@ from llm.tests.factories import model_at
 from orgs.tests.factories import actor_in
 from workflows.actions import start_run
 from workflows.models import Event, Run, Step
-from workflows.runner import Change, Event as RunEvent
+from workflows.runner import Change
+from workflows.runner import Event as RunEvent
 from workflows.runtime.store import open_store
 from workflows.runtime.store.base import Commit
 from workflows.tests.engines import EngineProcess, engine, until, wait_for
@@ -127,7 +128,8 @@ async def commit_twice(owner_a, owner_b, run):
     await asyncio.to_thread(Run.objects.filter(pk=run.pk).update, state="queued", owner=None)
     (theirs,) = await store.claim(owner_b, 1)
     change = Change(events=(RunEvent(kind="run.started"),))
-    commits = [Commit(run.pk, each.epoch, each.wakes, change, run.created_at) for each in (mine, theirs)]
+    at = run.created_at
+    commits = [Commit(run.pk, each.epoch, each.wakes, change, at) for each in (mine, theirs)]
     done = await store.commit(commits)
     await store.close()
     return done
