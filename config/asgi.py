@@ -15,6 +15,7 @@ django_application = get_asgi_application()
 
 from config.embedded import start_embedded_worker, stop_embedded_worker  # noqa: E402
 from llm.gateway.app import application as gateway_application  # noqa: E402
+from llm.gateway.runtime import close_gateway  # noqa: E402
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -35,7 +36,7 @@ def _is_gateway(path: str) -> bool:
 
 
 async def _live(receive: Receive, send: Send) -> None:
-    """Start the embedded worker with the server and stop it before the server goes."""
+    """Start the embedded worker with the server; let worker and gateway settle before it goes."""
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
@@ -43,5 +44,6 @@ async def _live(receive: Receive, send: Send) -> None:
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             stop_embedded_worker()
+            await close_gateway()
             await send({"type": "lifespan.shutdown.complete"})
             return

@@ -67,7 +67,6 @@ async def _plain(call: Call, upstream: Upstream, sink: Sink) -> Answer:
     except UpstreamError:
         await release(call)
         raise
-    call.touch()
     usage = assembly.usage(call)
     outcome = Outcome.CLIENT_GONE if sink.gone else Outcome.OK
     settled = await capture(call, usage, outcome, message=assembly.message())
