@@ -7,8 +7,22 @@ from contextlib import suppress
 from pathlib import Path
 
 from environ import FileAwareEnv
+from environ.fileaware_mapping import FileAwareMapping
 
-env = FileAwareEnv()
+
+class MountedFiles(FileAwareMapping):
+    """Environment and mounted files alike, without the line end that editors put into files."""
+
+    def __getitem__(self, key: str) -> str:
+        value: str = super().__getitem__(key)
+        return value.rstrip("\r\n")
+
+
+class Environment(FileAwareEnv):
+    ENVIRON = MountedFiles()
+
+
+env = Environment()
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

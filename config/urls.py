@@ -5,12 +5,17 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 from django.views.i18n import JavaScriptCatalog
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from config.health import healthz
 
 # Before `admin.site.urls` is read: otherwise a second factor would be skipped silently.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+
+handler400 = "core.refusals.bad_request"
+handler403 = "core.refusals.permission_denied"
+handler404 = "core.refusals.not_found"
+handler500 = "core.refusals.server_error"
 
 API_ROOMS = ("orgs", "billing", "bpm", "files", "llm", "workflows")
 PAGE_ROOMS = ("orgs", "billing", "bpm", "llm", "workflows")
@@ -22,7 +27,7 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("api/v1/auth/", include("allauth.headless.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
     path("i18n/", include("django.conf.urls.i18n")),
     path("jsi18n/", JavaScriptCatalog.as_view(), name="javascript-catalog"),
     *(path("api/v1/", include(f"{room}.api.urls")) for room in API_ROOMS),

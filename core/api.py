@@ -4,7 +4,12 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import (
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    ValidationError,
+)
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.pagination import CursorPagination
@@ -50,6 +55,10 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         exc = exceptions.NotFound()
     elif isinstance(exc, PermissionDenied):
         exc = exceptions.PermissionDenied()
+    elif isinstance(exc, SuspiciousOperation):
+        set_rollback()
+        status, code, message = suspicion_of(exc)
+        return Response(error_body(code, message), status=status)
     response = drf_exception_handler(exc, context)
     if response is not None and isinstance(exc, exceptions.APIException):
         response.data = error_body(_code_of(exc), _message_of(exc), _detail_of(exc))
@@ -58,6 +67,14 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     set_rollback()
     body = error_body("internal_error", "Something went wrong on our side.")
     return Response(body, status=HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def suspicion_of(exc: Exception) -> tuple[HTTPStatus, str, str]:
+    """Status, code and message for a request that Django itself will not read."""
+    if isinstance(exc, RequestDataTooBig):
+        status, code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request_too_large"
+        return status, code, "The request body is too large."
+    return HTTPStatus.BAD_REQUEST, "bad_request", "This request cannot be read."
 
 
 def _code_of(exc: exceptions.APIException) -> str:
@@ -93,3 +110,14 @@ class KeysetPagination(CursorPagination):
     max_page_size = 200
     page_size_query_param = "limit"
     ordering = "-pk"
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
+        """As DRF does it, but a cursor that no row's key could be is refused like a broken one."""
+        cursor = self.decode_cursor(request)
+        if cursor is not None and cursor.position is not None:
+            key = queryset.model._meta.pk
+            try:
+                key.to_python(cursor.position)
+            except ValidationError as error:
+                raise exceptions.NotFound(self.invalid_cursor_message) from error
+        return super().paginate_queryset(queryset, request, view)

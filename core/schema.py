@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse
+
 ERROR_SCHEMA = {
     "type": "object",
     "required": ["code", "message", "detail", "trace_id"],
@@ -18,6 +20,21 @@ ERROR_SCHEMA = {
         "trace_id": "0af7651916cd43dd8448eb211c80319c",
     },
 }
+
+
+def refusal(code: str, message: str, **detail: Any) -> OpenApiResponse:
+    """A documented refusal: the one error body with the code, message and detail it carries."""
+    body = {
+        "code": code,
+        "message": message,
+        "detail": detail,
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+    }
+    return OpenApiResponse(
+        response={"$ref": "#/components/schemas/Error"},
+        description=message,
+        examples=[OpenApiExample(code, value=body)],
+    )
 
 
 def add_error_responses(result: dict[str, Any], **_: Any) -> dict[str, Any]:

@@ -42,6 +42,11 @@ def system_actor(organization_id: UUID) -> Actor:
     return Actor(organization_id=organization_id, role=Role.OWNER)
 
 
+def operator_actor(organization_id: UUID, user_id: UUID) -> Actor:
+    """An operator acting on an organization from the console: may everything, and is named."""
+    return Actor(organization_id=organization_id, role=Role.OWNER, user_id=user_id)
+
+
 def key_actor(info: KeyInfo) -> Actor:
     return Actor(organization_id=info.organization_id, api_key_id=info.key_id, scopes=info.scopes)
 
@@ -98,6 +103,10 @@ def actor_of(request: HttpRequest | Any) -> Actor:
     plain: Any = getattr(request, "_request", request)
     info = getattr(request, "auth", None)
     if isinstance(info, KeyInfo):
+        if request.headers.get(HEADER, str(info.organization_id)).lower() != str(
+            info.organization_id
+        ):
+            raise NoOrganization("This key belongs to another organization.")
         return key_actor(info)
     known = getattr(plain, "_loomwork_actor", None)
     if known is None:

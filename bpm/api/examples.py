@@ -67,6 +67,7 @@ COMMENT = {
     "created_at": "2026-11-20T12:03:00Z",
 }
 
+LISTED = OpenApiExample("A task", value=TASK, response_only=True)
 SHOWN = OpenApiExample("A task", value=DETAIL, response_only=True)
 CLAIMED = OpenApiExample(
     "In hand", value=DETAIL | {"status": "claimed", "claimed_by": PERSON}, response_only=True

@@ -32,6 +32,7 @@ EXACT = {"status": "status", "kind": "process__kind", "subject_id": "process__su
         summary="List tasks, newest first",
         parameters=[TaskQuerySerializer],
         responses=TaskSerializer(many=True),
+        examples=[examples.LISTED],
     ),
     retrieve=extend_schema(
         summary="Show a task with its form, decisions and comments", examples=[examples.SHOWN]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.schema import refusal
 from orgs.access import memberships_of
 from orgs.actions import (
     add_member,
@@ -19,6 +20,7 @@ from orgs.actions import (
     rename_organization,
     revoke_key,
 )
+from orgs.api import examples
 from orgs.api.access import OrgAPIView, OrgViewSet
 from orgs.api.serializers import (
     AddMemberSerializer,
@@ -81,12 +83,16 @@ class OrganizationView(OrgAPIView):
 
     verbs = {"get": "org.view", "patch": "org.manage"}
 
-    @extend_schema(responses=OrganizationSerializer)
+    @extend_schema(responses=OrganizationSerializer, examples=[examples.ORGANIZATION])
     def get(self, request: Request) -> Response:
         row = Organization.objects.get(pk=self.actor.organization_id)
         return Response(OrganizationSerializer(row).data)
 
-    @extend_schema(request=OrganizationSerializer, responses=OrganizationSerializer)
+    @extend_schema(
+        request=OrganizationSerializer,
+        responses=OrganizationSerializer,
+        examples=[examples.RENAME, examples.ORGANIZATION],
+    )
     def patch(self, request: Request) -> Response:
         form = OrganizationSerializer(data=request.data, partial=True)
         form.is_valid(raise_exception=True)
@@ -94,6 +100,10 @@ class OrganizationView(OrgAPIView):
         return Response(OrganizationSerializer(row).data)
 
 
+@extend_schema_view(
+    list=extend_schema(examples=[examples.MEMBER]),
+    retrieve=extend_schema(examples=[examples.MEMBER]),
+)
 class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
     serializer_class = MembershipSerializer
     verbs = {
@@ -107,14 +117,22 @@ class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
     def get_queryset(self) -> QuerySet[Membership]:
         return Membership.objects.of(self.actor.organization_id).select_related("user")
 
-    @extend_schema(request=AddMemberSerializer, responses={201: MembershipSerializer})
+    @extend_schema(
+        request=AddMemberSerializer,
+        responses={201: MembershipSerializer},
+        examples=[examples.ADD_MEMBER, examples.MEMBER],
+    )
     def create(self, request: Request) -> Response:
         form = AddMemberSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         row = add_member(actor=self.actor, **form.validated_data)
         return Response(MembershipSerializer(row).data, status=status.HTTP_201_CREATED)
 
-    @extend_schema(request=MembershipSerializer, responses=MembershipSerializer)
+    @extend_schema(
+        request=MembershipSerializer,
+        responses=MembershipSerializer,
+        examples=[examples.CHANGE_ROLE, examples.MEMBER],
+    )
     def partial_update(self, request: Request, pk: str) -> Response:
         form = MembershipSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -124,11 +142,22 @@ class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
         )
         return Response(MembershipSerializer(row).data)
 
+    @extend_schema(
+        responses={
+            204: None,
+            409: refusal("last_owner", "An organization needs at least one owner."),
+        }
+    )
     def destroy(self, request: Request, pk: str) -> Response:
+        """Removes a member; removing oneself is leaving, and needs no right."""
         remove_member(actor=self.actor, membership_id=self.get_object().pk)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
+@extend_schema_view(
+    list=extend_schema(examples=[examples.SHOWN_KEY]),
+    retrieve=extend_schema(examples=[examples.SHOWN_KEY]),
+)
 class ApiKeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
     serializer_class = ApiKeySerializer
     verbs = {"*": "key.manage"}
@@ -137,7 +166,11 @@ class ApiKeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
     def get_queryset(self) -> QuerySet[ApiKey]:
         return ApiKey.objects.of(self.actor.organization_id)
 
-    @extend_schema(request=CreateKeySerializer, responses={201: CreatedKeySerializer})
+    @extend_schema(
+        request=CreateKeySerializer,
+        responses={201: CreatedKeySerializer},
+        examples=[examples.CREATE_KEY, examples.CREATED_KEY],
+    )
     def create(self, request: Request) -> Response:
         form = CreateKeySerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -145,7 +178,7 @@ class ApiKeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
         body = {**ApiKeySerializer(key).data, "token": token}
         return Response(body, status=status.HTTP_201_CREATED)
 
-    @extend_schema(responses={204: None})
+    @extend_schema(responses={204: None, 404: refusal("not_found", "There is no such key.")})
     def destroy(self, request: Request, pk: str) -> Response:
         """Revokes the key; its row stays for the trail."""
         revoke_key(actor=self.actor, key_id=self.get_object().pk)

@@ -1,0 +1,70 @@
+"""Answers to requests that no view of ours has taken: JSON under `/api/`, a page elsewhere.
+
+`config.urls` names these as Django's handlers, so that an unknown address, a broken request and an
+error in a middleware look like every other refusal of the REST API.
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.views import defaults
+
+from core.api import error_body, suspicion_of
+
+API = "/api/"
+
+
+def limit_body_middleware(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Refuse a body by its announced length, before anybody reads it.
+
+    Django itself counts only form fields: neither JSON nor an uploaded file has a limit there.
+    """
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        length = request.headers.get("Content-Length", "")
+        if length.isdecimal() and int(length) > _limit(request):
+            raise RequestDataTooBig("The request body is too large.")
+        return get_response(request)
+
+    return answer
+
+
+def _limit(request: HttpRequest) -> int:
+    if request.content_type == "multipart/form-data":
+        return int(settings.MAX_UPLOAD_SIZE)
+    return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    status, code, message = suspicion_of(exception)
+    if request.path.startswith(API):
+        return JsonResponse(error_body(code, message), status=status)
+    page = defaults.bad_request(request, exception)
+    page.status_code = status
+    return page
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if request.path.startswith(API):
+        body = error_body("permission_denied", "You may not do this.")
+        return JsonResponse(body, status=HTTPStatus.FORBIDDEN)
+    return defaults.permission_denied(request, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if request.path.startswith(API):
+        body = error_body("not_found", "There is nothing at this address.")
+        return JsonResponse(body, status=HTTPStatus.NOT_FOUND)
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    if request.path.startswith(API):
+        body = error_body("internal_error", "Something went wrong on our side.")
+        return JsonResponse(body, status=HTTPStatus.INTERNAL_SERVER_ERROR)
+    return defaults.server_error(request)

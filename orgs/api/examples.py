@@ -1,0 +1,74 @@
+"""Examples shown in the API's documentation."""
+
+from drf_spectacular.utils import OpenApiExample
+
+ORGANIZATION = OpenApiExample(
+    "An organization",
+    value={
+        "id": "0192f0c1-0000-7000-8000-000000000001",
+        "name": "Northwind",
+        "slug": "northwind",
+        "created_at": "2026-11-01T09:00:00Z",
+    },
+    response_only=True,
+)
+RENAME = OpenApiExample("A new name", value={"name": "Northwind Traders"}, request_only=True)
+MEMBER = OpenApiExample(
+    "A member",
+    value={
+        "id": "0192f0c1-0000-7000-8000-000000000002",
+        "user": "0192f0c1-0000-7000-8000-000000000003",
+        "email": "ada@example.com",
+        "name": "Ada Lovelace",
+        "role": "builder",
+        "created_at": "2026-11-01T09:00:00Z",
+    },
+    response_only=True,
+)
+ADD_MEMBER = OpenApiExample(
+    "Somebody who has an account",
+    value={"email": "ada@example.com", "role": "builder"},
+    request_only=True,
+)
+CHANGE_ROLE = OpenApiExample("Another role", value={"role": "approver"}, request_only=True)
+KEY = {
+    "id": "0192f0c1-0000-7000-8000-000000000004",
+    "name": "Nightly import",
+    "prefix": "k3v9x0ab",
+    "scopes": ["workflow.run", "run.view"],
+    "expires_at": "2027-02-01T00:00:00Z",
+    "revoked_at": None,
+    "last_used_at": "2026-11-20T12:00:00Z",
+    "created_at": "2026-11-01T09:00:00Z",
+}
+SHOWN_KEY = OpenApiExample("A key", value=KEY, response_only=True)
+CREATE_KEY = OpenApiExample(
+    "A key that runs workflows",
+    value={
+        "name": "Nightly import",
+        "scopes": ["workflow.run", "run.view"],
+        "expires_at": "2027-02-01T00:00:00Z",
+    },
+    request_only=True,
+)
+CREATED_KEY = OpenApiExample(
+    "Shown this once",
+    value=KEY | {"last_used_at": None, "token": "lw_k3v9x0ab_<43 characters>"},
+    response_only=True,
+)
+ENTRY = OpenApiExample(
+    "A key was created",
+    value={
+        "id": 4711,
+        "at": "2026-11-01T09:00:00Z",
+        "action": "orgs.key.created",
+        "actor_kind": "user",
+        "actor_id": "0192f0c1-0000-7000-8000-000000000003",
+        "target_type": "api_key",
+        "target_id": "0192f0c1-0000-7000-8000-000000000004",
+        "summary": "Nightly import (lw_k3v9x0ab…)",
+        "data": {"prefix": "k3v9x0ab", "scopes": ["workflow.run", "run.view"]},
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+    },
+    response_only=True,
+)
