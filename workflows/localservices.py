@@ -30,7 +30,7 @@ class SandboxServices:
     async def open_human_task(self, request: NodeTaskRequest) -> str:
         raise _unreachable()
 
-    async def close_human_task(self, key: str) -> None:
+    async def close_human_task(self, key: str) -> bool:
         raise _unreachable()
 
 

@@ -168,8 +168,8 @@ class _MockServices:
     async def open_human_task(self, request: NodeTaskRequest) -> str:
         raise NodeFailed("Nobody to ask under mocks", code="mocked")
 
-    async def close_human_task(self, key: str) -> None:
-        """Nothing was opened."""
+    async def close_human_task(self, key: str) -> bool:
+        return True  # nothing was opened
 
 
 def made_up_inputs(definition: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ class OrganizationServices(RunServices):
     async def open_human_task(self, request: NodeTaskRequest) -> str:
         return request.key
 
-    async def close_human_task(self, key: str) -> None:
-        """Nothing was opened."""
+    async def close_human_task(self, key: str) -> bool:
+        return True  # nothing was opened
 
 
 class OfflineServices(OrganizationServices):

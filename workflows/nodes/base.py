@@ -47,6 +47,10 @@ class NodeFailed(Exception):
         self.retryable = retryable
 
 
+class AnsweredMeanwhile(Exception):
+    """The time for an answer was up, but the answer came first: it will be delivered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a node came to. `handle` says which edges fire; `cost` is in nanos."""
@@ -104,7 +108,7 @@ class NodeKind(Generic[C]):
     async def resume(
         self, context: NodeContext, config: C, wait: Wait, payload: Mapping[str, Any]
     ) -> Outcome:
-        """Carry on with the answer to a wait."""
+        """Carry on with the answer to a wait. May raise AnsweredMeanwhile."""
         raise NodeFailed(f"{self.name} never waits", code="unexpected_signal")
 
     def mock(self, context: NodeContext, config: C, reads: tuple[Ref, ...]) -> Outcome:

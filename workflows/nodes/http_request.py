@@ -1,5 +1,6 @@
 """HTTP request: one exchange with a server outside. An answer of 4xx or 5xx is an answer too."""
 
+import codecs
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -16,6 +17,10 @@ MOST_BYTES = 1_000_000
 LONGEST = {"connect": 10.0, "read": 600.0, "write": 600.0}
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"})
 TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript")
+NOT_CHARSETS = frozenset(
+    {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
+)
+"""Python's own codecs: no server means them, and some take for ever on hostile bytes."""
 TEXT_ENDINGS = ("+json", "+xml", "x-www-form-urlencoded", "x-yaml", "x-ndjson")
 
 
@@ -150,10 +155,11 @@ def _charset(headers: Mapping[str, str]) -> str:
     _, _, rest = headers.get("content-type", "").partition("charset=")
     name = rest.split(";")[0].strip().strip('"') or "utf-8"
     try:
-        "".encode(name)
-    except LookupError:
+        "".encode(name)  # only text encodings can
+        known = codecs.lookup(name).name.replace("_", "-")
+    except (LookupError, ValueError):
         return "utf-8"
-    return name
+    return "utf-8" if known in NOT_CHARSETS else known
 
 
 KIND = HttpKind()

@@ -10,7 +10,15 @@ from pydantic import BeforeValidator, Field
 from workflows.engine.pool import Pool
 from workflows.engine.records import Wait
 from workflows.engine.references import Ref
-from workflows.nodes.base import Config, NodeContext, NodeFailed, NodeKind, Outcome, Waiting
+from workflows.nodes.base import (
+    AnsweredMeanwhile,
+    Config,
+    NodeContext,
+    NodeFailed,
+    NodeKind,
+    Outcome,
+    Waiting,
+)
 from workflows.nodes.fields import Text, names_in
 from workflows.nodes.services import NodeTaskRequest
 
@@ -93,7 +101,8 @@ class HumanInputKind(NodeKind[HumanInputConfig]):
         action = str(payload.get("action"))
         given = payload.get("inputs") or {}
         if action == TIMEOUT:
-            await context.services.close_human_task(wait.key)
+            if not await context.services.close_human_task(wait.key):
+                raise AnsweredMeanwhile
         elif action not in {known.id for known in config.user_actions}:
             message = f"The form has no action {action!r}"
             raise NodeFailed(message, code="unknown_action", inputs=dict(wait.data))

@@ -3,15 +3,22 @@
 import re
 
 OPEN, CLOSE = "<think>", "</think>"
-THOUGHT = re.compile(r"<think[^>]{0,200}>(.*?)</think>", re.DOTALL | re.IGNORECASE)
+OPENING = re.compile(r"<think[^>]{0,200}>", re.IGNORECASE)
+CLOSING = re.compile(CLOSE, re.IGNORECASE)
 
 
 def split_thinking(text: str) -> tuple[str, str]:
-    """The text without its thoughts, and the thoughts."""
-    thoughts = [match.strip() for match in THOUGHT.findall(text)]
+    """The text without its thoughts, and the thoughts. Reads on only: a model chose the tags."""
+    kept: list[str] = []
+    thoughts: list[str] = []
+    at = 0
+    while (begin := OPENING.search(text, at)) and (end := CLOSING.search(text, begin.end())):
+        kept.append(text[at : begin.start()])
+        thoughts.append(text[begin.end() : end.start()].strip())
+        at = end.end()
     if not thoughts:
         return text, ""
-    return THOUGHT.sub("", text).strip(), "\n".join(thoughts)
+    return "".join([*kept, text[at:]]).strip(), "\n".join(thoughts)
 
 
 class ThinkFilter:

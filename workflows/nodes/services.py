@@ -104,4 +104,5 @@ class Services(Protocol):
 
     async def open_human_task(self, request: NodeTaskRequest) -> str: ...
 
-    async def close_human_task(self, key: str) -> None: ...
+    async def close_human_task(self, key: str) -> bool:
+        """Withdraw the question; False when a person was faster and the answer is on its way."""

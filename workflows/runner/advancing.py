@@ -19,11 +19,11 @@ from workflows.engine.results import outputs_of, state_of
 from workflows.engine.scheduler import Frontier
 from workflows.engine.stream import Stream
 from workflows.mocks import Mocks
-from workflows.nodes.base import NodeContext, Waiting
+from workflows.nodes.base import AnsweredMeanwhile, NodeContext, Waiting
 from workflows.nodes.services import Services
 from workflows.runner.attempting import Attempting
 from workflows.runner.compiled import Compiled, compiled, graph_of, reads, templates
-from workflows.runner.redaction import masked, secrets_of
+from workflows.runner.redaction import masked, masked_event, secrets_of
 from workflows.runner.shapes import Journal, Limits, RunTask
 
 CANCEL = "cancel"
@@ -173,7 +173,10 @@ class _Advance:
                 continue
             attempting = self._attempting(self.nodes[wait.node_id], iteration=wait.iteration)
             payload = signal.payload if signal else TIMEOUT
-            step = await attempting.resume(wait, payload)
+            try:
+                step = await attempting.resume(wait, payload)
+            except AnsweredMeanwhile:
+                continue  # the answer wakes the run as soon as it rests again
             del self.waits[place]
             self.buffer_resolved.append(place)
             self._settle(step)
@@ -253,7 +256,7 @@ class _Advance:
         )
 
     def _note(self, event: Event) -> None:
-        self.buffer_events.append(event)
+        self.buffer_events.append(masked_event(event, self.secrets))
 
     # -- effects at work
 
@@ -267,7 +270,9 @@ class _Advance:
 
     def _gone(self, task: asyncio.Task[None]) -> None:
         key = self.tasks.pop(task, "")
-        if not task.cancelled() and (error := task.exception()):
+        if task.cancelled():  # not by us, or nobody looks here any more
+            self.settled.append((key, RuntimeError(f"The work on {key} was broken off")))
+        elif error := task.exception():
             self.settled.append((key, error))
         self.wake.set()
 

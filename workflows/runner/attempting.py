@@ -12,13 +12,14 @@ from workflows.engine.graph import FAIL_BRANCH, SOURCE
 from workflows.engine.records import Event, Step, StepStatus, Wait
 from workflows.engine.values import convert
 from workflows.mocks import Mocks
-from workflows.nodes.base import NodeContext, NodeFailed, Outcome, Waiting
+from workflows.nodes.base import AnsweredMeanwhile, NodeContext, NodeFailed, Outcome, Waiting
 from workflows.runner.compiled import Compiled
 
 logger = logging.getLogger(__name__)
 Note = Callable[[Event], None]
 POINTLESS = frozenset({400, 401, 402, 403, 404})
 """Refusals of these statuses are the same every time."""
+LONGEST_ERROR, LONGEST_CODE = 4000, 60
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ class Attempting:
             return self._done(started, outcome)
 
     async def resume(self, wait: Wait, payload: Mapping[str, Any]) -> Step:
-        """Carry on after a wait."""
+        """Carry on after a wait. Raises AnsweredMeanwhile."""
         started, found = datetime.now(UTC), self.compiled
         try:
             found.require()
@@ -69,7 +70,8 @@ class Attempting:
         return await _caught(found.kind.run(context, found.config))
 
     async def _wait_for_next(self, failure: NodeFailed) -> None:
-        data = {"attempt": self.context.attempt, "error": failure.message, "code": failure.code}
+        error, code = failure.message[:LONGEST_ERROR], failure.code
+        data = {"attempt": self.context.attempt, "error": error, "code": code}
         self.note(Event("node.retried", self.context.node.id, data))
         self.restart()
         await asyncio.sleep(self.compiled.policy.interval)
@@ -92,14 +94,15 @@ class Attempting:
 
     def _failed(self, started: datetime, failure: NodeFailed) -> Step:
         policy = self.compiled.policy
+        message = failure.message[:LONGEST_ERROR]
         common = {
             "inputs": failure.inputs,
-            "error": failure.message,
-            "error_code": failure.code,
+            "error": message,
+            "error_code": failure.code[:LONGEST_CODE],
         }
         if not policy.strategy:
             return self._step(started, status=StepStatus.FAILED, **common)
-        outputs = {"error_message": failure.message, "error_type": failure.kind}
+        outputs = {"error_message": message, "error_type": failure.kind}
         handle = FAIL_BRANCH if policy.strategy == FAIL_BRANCH else SOURCE
         try:
             outputs |= {
@@ -107,7 +110,7 @@ class Attempting:
                 for row in policy.defaults
             }
         except (TypeError, ValueError) as error:
-            common["error"] = f"{failure.message} (and its default value is unusable: {error})"
+            common["error"] = f"{message} (and its default value is unusable: {error})"
             return self._step(started, status=StepStatus.FAILED, **common)
         return self._step(
             started, status=StepStatus.EXCEPTION, handle=handle, outputs=outputs, **common
@@ -130,7 +133,7 @@ async def _caught(running: Any) -> Any:
     """Whatever goes wrong inside a node is the node's failure."""
     try:
         return await running
-    except NodeFailed:
+    except (NodeFailed, AnsweredMeanwhile):
         raise
     except DomainError as error:
         raise NodeFailed(

@@ -1,5 +1,6 @@
 """Definitions made ready to run: once per version, not once per run."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -119,8 +120,17 @@ def _policy(node: Node, kind: NodeKind[Any]) -> Policy:
         retry = {}
     rows = node.data.get("default_value") if strategy == DEFAULT_VALUE else ()
     return Policy(
-        retries=min(int(retry.get("max_retries") or 0), MOST_RETRIES),
-        interval=min(float(retry.get("retry_interval") or 0) / 1000, LONGEST_INTERVAL),
+        retries=int(_bounded(retry.get("max_retries"), MOST_RETRIES)),
+        interval=_bounded(retry.get("retry_interval"), LONGEST_INTERVAL * 1000) / 1000,
         strategy=strategy if strategy in {FAIL_BRANCH, DEFAULT_VALUE} else "",
         defaults=tuple(row for row in rows or () if isinstance(row, Mapping)),
     )
+
+
+def _bounded(value: Any, most: float) -> float:
+    """A configured number between 0 and `most`; 0 for what is none."""
+    try:
+        number = float(value or 0)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return min(max(number, 0.0), most) if math.isfinite(number) else 0.0

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from workflows.engine.graph import Graph
-from workflows.engine.records import Step
+from workflows.engine.records import Event, Step
 
 MASK = "••••"
 SHORTEST = 4
@@ -23,6 +23,10 @@ def masked(step: Step, secrets: tuple[str, ...]) -> Step:
     if not secrets:
         return step
     return replace(step, inputs=_blot(step.inputs, secrets), error=_blot(step.error, secrets))
+
+
+def masked_event(event: Event, secrets: tuple[str, ...]) -> Event:
+    return replace(event, data=_blot(event.data, secrets)) if secrets else event
 
 
 def _blot(value: Any, secrets: tuple[str, ...]) -> Any:

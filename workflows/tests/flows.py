@@ -112,6 +112,7 @@ class World:
 
     async def close_human_task(self, key):
         self.closed.append(key)
+        return True
 
 
 def task(definition, *, query="", history=(), **rest):
