@@ -3,6 +3,7 @@
 With EMBEDDED_WORKER=1 the process also runs the worker and the beat as threads.
 """
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -40,10 +41,11 @@ async def _live(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
-            start_embedded_worker()
+            # Beside the loop: Celery closes database connections as it starts.
+            await asyncio.to_thread(start_embedded_worker)
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
-            stop_embedded_worker()
+            await asyncio.to_thread(stop_embedded_worker)
             await close_gateway()
             await send({"type": "lifespan.shutdown.complete"})
             return

@@ -12,7 +12,7 @@ from celery.beat import EmbeddedService
 from celery.worker import WorkController
 
 from config.celery import app
-from workflows.runtime.worker import get_worker, stop_worker
+from workflows.runtime.worker import stop_worker
 
 _parts: list[Any] = []
 
@@ -46,7 +46,6 @@ def start_embedded_worker(concurrency: int = 8) -> None:
     beat.daemon = True
     beat.start()
     _parts.extend((worker, beat))
-    threading.Thread(target=get_worker, daemon=True, name="engine-start").start()
 
 
 def stop_embedded_worker(timeout: float = 8.0) -> None:
