@@ -13,10 +13,12 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from django.db import connections
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from billing.ledger.repeating import repeating
 from billing.ledger.shapes import (
     HOLD_LIFETIME,
     Existing,
@@ -150,10 +152,10 @@ class PostgresLedger:
         )
 
     async def hold(self, request: HoldRequest) -> HoldOutcome:
-        return await self._holds.put(request)
+        return await repeating(self._holds.put, request, psycopg.OperationalError)
 
     async def settle(self, settlement: Settlement) -> Settled:
-        return await self._settlements.put(settlement)
+        return await repeating(self._settlements.put, settlement, psycopg.OperationalError)
 
     async def close(self) -> None:
         await self._holds.close()

@@ -10,8 +10,9 @@ from uuid import UUID
 from billing.models import Hold, UsageRecord
 from core.ids import uuid7
 
-HOLD_LIFETIME = timedelta(minutes=15)
-"""An open hold older than this has lost its process; upkeep releases it."""
+HOLD_LIFETIME = timedelta(minutes=20)
+"""An open hold older than this has lost its process: calls are ended well before. Upkeep releases
+it."""
 
 Outcome = UsageRecord.Outcome
 Source = UsageRecord.Source

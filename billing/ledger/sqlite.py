@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 
+from billing.ledger.repeating import repeating
 from billing.ledger.shapes import (
     Existing,
     Held,
@@ -67,10 +68,10 @@ class SqliteLedger:
         )
 
     async def hold(self, request: HoldRequest) -> HoldOutcome:
-        return await self._holds.put(request)
+        return await repeating(self._holds.put, request, OperationalError)
 
     async def settle(self, settlement: Settlement) -> Settled:
-        return await self._settlements.put(settlement)
+        return await repeating(self._settlements.put, settlement, OperationalError)
 
     async def close(self) -> None:
         await self._holds.close()

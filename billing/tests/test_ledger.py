@@ -1,10 +1,14 @@
 """Holds and settlements on the database in use, many at once."""
 
 import asyncio
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection, connections, transaction
 
+from billing.actions import release_hold
+from billing.errors import HoldNotOpen
 from billing.ledger import (
     Held,
     Insufficient,
@@ -18,6 +22,7 @@ from billing.models import Hold, LedgerEntry, UsageRecord, Wallet
 from billing.proof import prove_wallet
 from billing.tests.factories import WalletFactory, hold_request
 from billing.tests.loop import hold, run, settle
+from orgs.access import system_actor
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -247,6 +252,79 @@ def test_any_text_arrives_as_it_was(text):
     row, usage = Hold.objects.get(), UsageRecord.objects.get()
     assert (row.billing_ref, row.model, row.answer) == (f"ref {text}", text, text or "x")
     assert (usage.node_id, usage.deployment) == (text, text)
+
+
+def in_threads(work, items):
+    """Each item on a thread, with a loop, a ledger and connections of its own, like a process."""
+
+    def alone(item):
+        try:
+            return work(item)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(6) as threads:
+        return list(threads.map(alone, items))
+
+
+def test_several_processes_on_one_wallet_never_hold_more_than_there_is():
+    wallet = WalletFactory(balance=3_050)
+
+    found = in_threads(
+        lambda name: hold(*(hold_request(wallet, f"{name}-{n}", 100) for n in range(20))), "abc"
+    )
+
+    held = [outcome for outcomes in found for outcome in outcomes if isinstance(outcome, Held)]
+    assert len(held) == 30
+    wallet.refresh_from_db()
+    assert wallet.held == 3_000
+    proven(wallet)
+
+
+def test_a_hold_settled_twice_and_released_at_the_same_moment_ends_once():
+    wallet = WalletFactory()
+    held = hold(*(hold_request(wallet, f"call-{n}", 100) for n in range(12)))
+
+    def close(item):
+        who, hold_id = item
+        if who != "upkeep":
+            settle(paid(hold_id, 70))
+            return
+        with contextlib.suppress(HoldNotOpen):
+            release_hold(actor=system_actor(wallet.organization_id), hold_id=hold_id)
+
+    in_threads(close, [(who, one.hold_id) for one in held for who in ("one", "other", "upkeep")])
+
+    wallet.refresh_from_db()
+    assert wallet.held == 0
+    assert wallet.balance == 1_000_000 - 70 * Hold.objects.filter(state="captured").count()
+    assert UsageRecord.objects.count() == 12
+    proven(wallet)
+
+
+def test_a_connection_that_was_cut_is_replaced_and_nothing_is_lost():
+    wallet = WalletFactory()
+
+    async def work():
+        ledger = get_ledger()
+        held = await ledger.hold(hold_request(wallet))
+        await asyncio.to_thread(cut_connections)
+        return await ledger.settle(paid(held.hold_id, 40))
+
+    assert run(work).captured == 40
+    proven(wallet)
+
+
+def cut_connections():
+    """What a restart of the database server does to the ledger's connections."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " AND query LIKE '%billing_hold%'"
+            )
+    connections.close_all()
 
 
 def test_a_ledger_of_a_closed_loop_is_not_handed_on():

@@ -19,6 +19,8 @@ DRAIN_SECONDS = 30.0
 """After a client left, its answer is read on for so long: the provider bills it anyway, and its
 own count is better than our estimate."""
 MAX_DRAINS = 200
+LONGEST_SECONDS = 600.0
+"""An answer that takes longer is cut off, while its hold is still alive (billing.ledger.shapes)."""
 BROKEN = (aiohttp.ClientError, OSError, EventTooLarge)
 
 
@@ -76,11 +78,11 @@ def _only_usage(event: Event) -> bool:
 
 @asynccontextmanager
 async def patience(sink: Sink) -> AsyncIterator[None]:
-    """A time-out that starts to run when the listener leaves. Raises TimeoutError."""
+    """A time-out that runs short when the listener leaves. Raises TimeoutError."""
     runtime = get_runtime()
     over = left = False
 
-    async with asyncio.timeout(None) as deadline:
+    async with asyncio.timeout(LONGEST_SECONDS) as deadline:
 
         def leave() -> None:
             nonlocal left
