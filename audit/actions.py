@@ -4,6 +4,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from audit.models import Entry
+from core.jsonsafe import clean
 from core.trace import current_trace_id
 
 
@@ -30,7 +31,8 @@ def record(
 ) -> Entry:
     """Append one entry in the caller's transaction, so both commit or neither does.
 
-    `data` must be JSON-safe and hold no secret: mask before you call.
+    `data` must be JSON-safe and hold no secret: mask before you call. What no database keeps in a
+    text is replaced, so that no write fails for the words in its entry.
     """
     kind, actor_id = _who(actor)
     return Entry.objects.create(
@@ -40,8 +42,8 @@ def record(
         actor_id=actor_id,
         target_type=target_type,
         target_id=str(target_id)[:120],
-        summary=summary[:300],
-        data=data or {},
+        summary=clean(summary)[:300],
+        data=clean(data or {}),
         trace_id=trace_id or current_trace_id(),
     )
 

@@ -34,8 +34,9 @@ from bpm.models import (
 )
 from bpm.subjects import subject_of
 from core.errors import InvalidInput, NotFound, PermissionRefused
+from core.jsonsafe import clean, is_storable
 from core.trace import current_trace_id
-from orgs.access import Actor, require, system_actor
+from orgs.access import Actor, can, require, system_actor
 
 MAX_COMMENT = 10_000
 SINGLE_DECISION = {"stages": [{"id": "decision", "mode": "any"}]}
@@ -71,13 +72,15 @@ def open_task(  # noqa: PLR0913 - the request of an approval, each part named
 ) -> HumanTask:
     """Ask people to decide about a subject; repeating a key returns its task, whatever its state.
 
+    Texts come from flows: what a database cannot keep is replaced in title, form and snapshot.
     Raises InvalidInput for an unknown kind, malformed candidates, actions or form.
     """
     subject_of(kind)
+    shown = clean(dict(snapshot or {}))
     request = {
         "candidates": clean_principals(candidates),
-        "actions": clean_actions(actions),
-        "form": clean_form(form),
+        "actions": clean_actions(clean(actions)),
+        "form": clean_form(clean(form)),
         "due_at": due_at.isoformat() if due_at else None,
     }
     if known := _task_of(organization_id, idempotency_key):
@@ -87,9 +90,9 @@ def open_task(  # noqa: PLR0913 - the request of an approval, each part named
         requester_id=requester_id,
         kind=kind,
         subject_id=subject_id,
-        title=" ".join(title.split())[:200],
-        snapshot=dict(snapshot or {}),
-        snapshot_sha256=digest_of(snapshot or {}),
+        title=" ".join(clean(title).split())[:200],
+        snapshot=shown,
+        snapshot_sha256=digest_of(shown),
         request=request,
         trace_id=trace_id or current_trace_id(),
         idempotency_key=idempotency_key,
@@ -129,14 +132,23 @@ def claim_task(*, actor: Actor, task_id: UUID | str) -> HumanTask:
 
 @transaction.atomic
 def release_task(*, actor: Actor, task_id: UUID | str) -> HumanTask:
-    """Give a claimed task back to its candidates. Raises TaskNotClaimed when nobody holds it."""
+    """Give a claimed task back to its candidates. Raises TaskNotClaimed when nobody holds it.
+
+    Who manages the organization may take it from whoever holds it: people leave.
+    """
     with _holding(actor, task_id) as (task, _activation):
-        _require_deciding(actor, task)
+        if not (may_take_away(actor, task) and _require_person(actor)):
+            _require_deciding(actor, task)
         if task.status != HumanTask.Status.CLAIMED:
             raise TaskNotClaimed(_("Nobody has claimed this task."), task=str(task.pk))
         _set_holder(task, None)
         _log("released", actor, task)
         return task
+
+
+def may_take_away(actor: Actor, task: HumanTask) -> bool:
+    """Whether the actor may end the claim of whoever holds the task."""
+    return task.status == HumanTask.Status.CLAIMED and can(actor, "org.manage", task)
 
 
 def _set_holder(task: HumanTask, user_id: UUID | None) -> None:
@@ -286,6 +298,8 @@ def _require_action(task: HumanTask, action_id: str) -> None:
 def _clean_text(text: str) -> str:
     if len(text) > MAX_COMMENT:
         raise InvalidInput(_("A comment has at most 10,000 characters."), length=len(text))
+    if not is_storable(text):
+        raise InvalidInput(_("The text contains characters that cannot be kept."))
     return text.strip()
 
 

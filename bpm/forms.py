@@ -19,10 +19,12 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from core.errors import InvalidInput
+from core.jsonsafe import is_storable
 
 STYLES = ("primary", "default", "danger", "ghost", "accent")
 MAX_TEXT = 20_000
 MAX_INPUTS = 100
+MAX_DIGITS = 300
 _PLACE = re.compile(r"\{\{#\$output\.([^#{}]+)#\}\}")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
@@ -121,7 +123,7 @@ def clean_answers(form: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str,
 def _read(entry: Mapping[str, Any], value: Any) -> Any:
     empty = value is None or (isinstance(value, str) and not value.strip())
     answer = _EMPTY.get(entry["type"]) if empty else _READERS[entry["type"]](entry, value)
-    if entry["required"] and answer in (None, "", False):
+    if entry["required"] and (answer is None or answer is False or answer == ""):  # 0 is an answer
         raise NotAnAnswer(_("This field is required."))
     return answer
 
@@ -129,6 +131,8 @@ def _read(entry: Mapping[str, Any], value: Any) -> Any:
 def _read_text(entry: Mapping[str, Any], value: Any) -> str:
     if not isinstance(value, str):
         raise NotAnAnswer(_("Give a text."))
+    if not is_storable(value):
+        raise NotAnAnswer(_("The text contains characters that cannot be kept."))
     if len(value) > MAX_TEXT:
         raise NotAnAnswer(_("Give at most %(limit)d characters.") % {"limit": MAX_TEXT})
     return value
@@ -136,11 +140,19 @@ def _read_text(entry: Mapping[str, Any], value: Any) -> str:
 
 def _read_number(entry: Mapping[str, Any], value: Any) -> int | float:
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        number = float(value)
-        value = int(value) if value.strip().lstrip("+-").isdecimal() else number
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        whole = value.strip().lstrip("+-").isdecimal() and len(value) <= MAX_DIGITS
+        value = int(value) if whole else float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
         raise NotAnAnswer(_("Give a number."))
     return value
+
+
+def _is_finite(number: float) -> bool:
+    """Whether a double holds it: larger ones pass neither through JSON nor through a flow."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
 
 
 def _read_choice(entry: Mapping[str, Any], value: Any) -> str:

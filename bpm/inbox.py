@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
 from accounts.models import User
+from bpm.actions import may_take_away
 from bpm.candidates import principals_of
 from bpm.forms import Place, lay_out
 from bpm.models import HumanTask, HumanTaskQuerySet
@@ -120,6 +121,8 @@ class Desk:
 
     @property
     def may_release(self) -> bool:
+        if may_take_away(self.actor, self.task):
+            return True
         return self.may_decide and self.task.status == HumanTask.Status.CLAIMED
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -21,6 +22,8 @@ from bpm.models import HumanTask
 from core.errors import DomainError, InvalidInput, NotFound, PermissionRefused
 from orgs.access import Actor
 from orgs.pages import page
+
+LENGTH = re.compile(r"[1-9][0-9]{0,5}")
 
 
 @require_GET
@@ -108,7 +111,7 @@ def _box(request: HttpRequest) -> Box:
     return Box(
         actor=_actor(request),
         tab=tab if tab in TABS else "open",
-        length=min(int(length), MOST) if length.isdecimal() and int(length) else STEP,
+        length=min(int(length), MOST) if LENGTH.fullmatch(length) else STEP,
     )
 
 

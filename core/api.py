@@ -19,6 +19,7 @@ from rest_framework.views import exception_handler as drf_exception_handler
 from rest_framework.views import set_rollback
 
 from core.errors import DomainError, InvalidInput
+from core.jsonsafe import clean
 from core.trace import current_trace_id
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def error_body(code: str, message: str, detail: Any = None) -> dict[str, Any]:
     return {
         "code": code,
         "message": message,
-        "detail": detail or {},
+        "detail": clean(detail or {}),  # it may repeat what was sent
         "trace_id": current_trace_id(),
     }
 

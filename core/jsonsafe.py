@@ -17,6 +17,11 @@ def dump_json(value: Any) -> str:
     return text
 
 
+def is_storable(text: str) -> bool:
+    """Whether both databases keep the text as it is; what a person types is refused otherwise."""
+    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+
+
 def clean(value: Any) -> Any:
     """A copy without what jsonb refuses: NUL becomes U+FFFD, NaN and infinities become null."""
     if isinstance(value, str):

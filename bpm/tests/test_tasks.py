@@ -230,7 +230,7 @@ def test_one_key_of_a_subject_can_be_cancelled_alone(handled, organization):
 
 def test_a_claimed_task_can_be_decided_by_its_holder_alone(task, approver, organization):
     claim_task(actor=approver, task_id=task.pk)
-    other = make_actor(organization, "owner")
+    other = make_actor(organization, "approver")
     before = state_of(task)
 
     for attempt in (
