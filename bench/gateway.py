@@ -146,6 +146,22 @@ def make_callers(provider_port: int) -> list[str]:
     return tokens
 
 
+def commit_ms(rounds: int = 60) -> float:
+    """What one durable commit of one row takes on this disk now: a call needs two in a row."""
+    from django.db import connection  # noqa: PLC0415
+
+    waits = []
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE bench_commit (n int)")
+        for number in range(rounds):
+            started = time.perf_counter()
+            cursor.execute("INSERT INTO bench_commit VALUES (%s)", [number])
+            waits.append((time.perf_counter() - started) * 1000)
+            time.sleep(0.004)
+        cursor.execute("DROP TABLE bench_commit")
+    return round(statistics.median(waits), 2)
+
+
 def prove(calls: int) -> int:
     """The sum of all captures in nanos, after checking it against the answers received."""
     from billing.models import Hold, UsageRecord  # noqa: PLC0415
@@ -209,12 +225,14 @@ def main() -> None:
     given = parser.parse_args()
     with throwaway(f"loom_bench_gateway_{os.getpid()}") as server:
         rows, calls, paid = measure(given.seconds, given.rounds)
+        server["commit_ms"] = str(commit_ms())
     table = list(medians(rows))
     head = ("way", "kind", "connections", "rps", "p50", "p95", "of_bare")
     print("".join(f"{name:>12}" for name in head))
     for row in table:
         print("".join(f"{row.get(name, ''):>12}" for name in head))
     print(f"{calls} calls paid, {paid} nanos captured: every wallet proven")
+    print(f"one durable commit took {server['commit_ms']} ms")
     summary = {
         "bench": "gateway",
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
