@@ -92,5 +92,6 @@ def _workflow(owner: Actor) -> Workflow:
         version = import_flow(actor=owner, raw=FLOW.read_bytes(), filename=FLOW.name)
         publish_version(actor=owner, version_id=version.pk)
         found = version.workflow
+        found.refresh_from_db()
     workflow: Workflow = found
     return workflow
