@@ -137,7 +137,9 @@ def release_task(*, actor: Actor, task_id: UUID | str) -> HumanTask:
     Who manages the organization may take it from whoever holds it: people leave.
     """
     with _holding(actor, task_id) as (task, _activation):
-        if not (may_take_away(actor, task) and _require_person(actor)):
+        if may_take_away(actor, task):
+            _require_person(actor)
+        else:
             _require_deciding(actor, task)
         if task.status != HumanTask.Status.CLAIMED:
             raise TaskNotClaimed(_("Nobody has claimed this task."), task=str(task.pk))

@@ -6,7 +6,7 @@ from typing import Self
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from core.models import TenantModel, TenantQuerySet
@@ -18,11 +18,11 @@ OFFLINE_MODEL = "loomwork-offline"
 class Provider(TenantModel):
     """Where models run: an OpenAI-compatible address with a key, or the built-in offline one."""
 
-    class Kind(models.TextChoices):
+    class Kind(TextChoices):
         OFFLINE = "offline", _("Offline demonstration")
         OPENAI = "openai", _("OpenAI-compatible")
 
-    class LimitParameter(models.TextChoices):
+    class LimitParameter(TextChoices):
         MAX_TOKENS = "max_tokens", "max_tokens"
         MAX_COMPLETION_TOKENS = "max_completion_tokens", "max_completion_tokens"
 
