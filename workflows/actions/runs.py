@@ -11,7 +11,6 @@ from django.db.models import F
 from django.utils.timezone import now
 
 from audit.actions import record
-from bpm.actions import cancel_tasks
 from bpm.models import Decision, HumanTask
 from core.errors import NotFound
 from core.jsonsafe import clean
@@ -21,7 +20,7 @@ from orgs.access import Actor, can, require
 from workflows.errors import IdempotencyMismatch, NotPublished, RunFinished
 from workflows.inputs import check_inputs
 from workflows.models import Event, Run, RunWait, Signal, Workflow, WorkflowVersion
-from workflows.runtime.sweep import HUMAN_INPUT, subject_of
+from workflows.runtime.sweep import take_back_tasks
 
 
 def start_run(
@@ -57,6 +56,8 @@ def start_run(
     try:
         return _insert(actor, run)
     except IntegrityError:
+        if run.idempotency_key is None:
+            raise
         return _same(run)
 
 
@@ -135,12 +136,11 @@ def cancel_run(*, actor: Actor, run_id: UUID, reason: str = "") -> Run:
         raise NotFound("There is no such run.")
     _require_control(actor, seen)
     # Tasks before the run: a decision locks in the same order, so the two cannot deadlock.
-    for wait in RunWait.objects.filter(run=seen, kind="human"):
-        subject = subject_of(seen.public_id, wait.node_id, wait.iteration)
-        cancel_tasks(kind=HUMAN_INPUT, subject_id=subject, reason="The run was cancelled.")
+    take_back_tasks(seen, "The run was cancelled.")
     run = Run.objects.select_for_update().get(pk=seen.pk)
     if run.finished:
         raise RunFinished("The run is over already.", state=run.state)
+    take_back_tasks(run, "The run was cancelled.")  # asked before the row was ours
     run.state, run.ended_at, run.owner, run.control = Run.State.CANCELLED, now(), None, "cancel"
     run.epoch += 1
     run.seq += 1
@@ -155,6 +155,7 @@ def cancel_run(*, actor: Actor, run_id: UUID, reason: str = "") -> Run:
         at=run.ended_at,
     )
     RunWait.objects.filter(run=run).delete()
+    Signal.objects.filter(run=run).delete()
     _note("workflows.run.cancelled", actor, run, reason=reason[:500])
     enqueue("workflows.tasks.announce", run_id=str(run.public_id), seq=run.seq)
     return run

@@ -11,7 +11,6 @@ from core.groupcommit import GroupCommitter
 from workflows.runner import Change
 from workflows.runtime.channels import channel_of, organization_channel
 from workflows.runtime.store.base import TERMINAL, Claimed, Commit, Committed
-from workflows.runtime.sweep import subject_of
 
 
 class StoreJournal:
@@ -27,18 +26,11 @@ class StoreJournal:
         self.control = run.control
         self.state = ""
         self.waited = bool(run.waits)
-        self.fenced: list[str] = []
-        """Human tasks whose wait came too late to be stored: somebody else owns the run."""
 
     async def commit(self, change: Change) -> bool:
         run = self._run
         done = await self._committer.put(Commit(run.pk, run.epoch, run.wakes, change, now()))
         if not done.ok:
-            self.fenced += [
-                subject_of(run.public_id, wait.node_id, wait.iteration)
-                for wait in change.waits
-                if wait.kind == "human"
-            ]
             return False
         self.control, self.state = done.control, done.state
         self.waited = self.waited or bool(change.waits)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import close_old_connections
+from django.db import close_old_connections, transaction
 
 from bpm.actions import cancel_tasks, open_task
 from core.http import send
 from llm.gateway.calls import ModelCall, close_gateway, complete
 from orgs.access import Actor
+from workflows.errors import RunFinished
+from workflows.models import Run, Signal
 from workflows.nodes.services import (
     NodeHttpRequest,
     NodeHttpResponse,
@@ -59,9 +60,10 @@ class RunServices:
         )
 
     async def send_http(self, request: NodeHttpRequest) -> NodeHttpResponse:
+        own = {"Idempotency-Key": request.idempotency_key, "X-Request-ID": request.run.trace_id}
         headers = {name: value for name, value in request.headers if value}
-        headers.setdefault("Idempotency-Key", request.idempotency_key)
-        headers.setdefault("X-Request-ID", request.run.trace_id)
+        named = {name.lower() for name in headers}
+        headers |= {name: value for name, value in own.items() if name.lower() not in named}
         answer = await send(
             request.method,
             request.url,
@@ -87,13 +89,8 @@ class RunServices:
         await in_thread(_open, request)
         return request.key
 
-    async def close_human_task(self, key: str) -> None:
-        _, run_id, rest = key.split(":", 2)
-        node_id, _, iteration = rest.rpartition(":")
-        subject = subject_of(run_id, node_id, iteration)
-        await in_thread(
-            partial(cancel_tasks, kind=HUMAN_INPUT, subject_id=subject, reason="Time is up.")
-        )
+    async def close_human_task(self, key: str) -> bool:
+        return bool(await in_thread(_close, key))
 
     async def close(self) -> None:
         await close_gateway()
@@ -109,8 +106,10 @@ def actor_of_run(run: Any) -> Actor:
     )
 
 
+@transaction.atomic
 def _open(request: NodeTaskRequest) -> None:
     run = request.run
+    _require_owned(run)
     open_task(
         organization_id=UUID(run.organization_id),
         kind=HUMAN_INPUT,
@@ -125,6 +124,26 @@ def _open(request: NodeTaskRequest) -> None:
         due_at=request.due_at,
         trace_id=run.trace_id,
     )
+
+
+def _require_owned(run: Any) -> None:
+    """Hold the run's row until its question is asked: nobody is asked for a run that ended."""
+    claimed = run.actor
+    held = Run.objects.select_for_update().filter(
+        pk=claimed.pk, epoch=claimed.epoch, state=Run.State.RUNNING
+    )
+    if not held.values_list("pk", flat=True).first():
+        raise RunFinished("The run is over, or another worker has it.")
+
+
+@transaction.atomic
+def _close(key: str) -> bool:
+    _, run_id, rest = key.split(":", 2)
+    node_id, _, iteration = rest.rpartition(":")
+    subject = subject_of(run_id, node_id, iteration)
+    cancel_tasks(kind=HUMAN_INPUT, subject_id=subject, reason="Time is up.")
+    answers = Signal.objects.filter(run__public_id=run_id, node_id=node_id, iteration=iteration)
+    return not answers.exists()
 
 
 async def in_thread(work: Callable[..., Any], *args: Any) -> Any:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.db import close_old_connections, transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import F
 from django.utils.timezone import now
 
 from bpm.actions import cancel_tasks
+from bpm.models import ProcessInfo
 from workflows.models import Run, RunWait, Signal, WorkerProcess
 
 HUMAN_INPUT = "workflows.human_input"
@@ -39,12 +40,13 @@ def sweep() -> bool:
 
 
 def _wake(at: object) -> None:
+    """From the few that are due or answered to their runs: most runs ever made are over."""
+    due = RunWait.objects.filter(wake_at__lte=at).values("run")
+    answered = Signal.objects.values("run")
     resting = Run.objects.filter(state=Run.State.WAITING)
-    due = RunWait.objects.filter(run=OuterRef("pk"), wake_at__lte=at)
-    answered = Signal.objects.filter(run=OuterRef("pk"))
-    ready = list(resting.filter(Exists(due) | Exists(answered)).values_list("pk", flat=True)[:500])
-    if ready:
-        resting.filter(pk__in=ready).update(state=Run.State.QUEUED, wakes=F("wakes") + 1)
+    for woken in (due, answered):
+        if ready := list(resting.filter(pk__in=woken).values_list("pk", flat=True)[:500]):
+            resting.filter(pk__in=ready).update(state=Run.State.QUEUED, wakes=F("wakes") + 1)
 
 
 def subject_of(run_id: object, node_id: str, iteration: str) -> str:
@@ -52,26 +54,37 @@ def subject_of(run_id: object, node_id: str, iteration: str) -> str:
     return f"{run_id}:{node_id}:{iteration}"
 
 
-def close_waits(run_pk: int) -> None:
-    """Take back what a run that is over still asked of people."""
+def take_back_tasks(run: Run, reason: str) -> None:
+    """Withdraw all that the run still asks of people, also where its wait never became durable."""
+    asked = ProcessInfo.objects.of(run.organization_id).filter(
+        kind=HUMAN_INPUT,
+        trace_id=run.trace_id,
+        finished_at=None,
+        subject_id__startswith=f"{run.public_id}:",
+    )
+    for subject in list(asked.values_list("subject_id", flat=True)):
+        cancel_tasks(kind=HUMAN_INPUT, subject_id=subject, reason=reason)
+
+
+def close_run(run_pk: int) -> None:
+    """Clear away what a run that is over still waited for. Repeatable."""
     try:
         with transaction.atomic():
-            waits = RunWait.objects.filter(run_id=run_pk).select_related("run")
-            for wait in waits:
-                if wait.kind == "human":
-                    subject = subject_of(wait.run.public_id, wait.node_id, wait.iteration)
-                    cancel_tasks(kind=HUMAN_INPUT, subject_id=subject, reason="The run is over.")
-            waits.delete()
+            run = Run.objects.filter(pk=run_pk).first()
+            if run is not None and run.finished:
+                take_back_tasks(run, "The run is over.")
+                RunWait.objects.filter(run=run).delete()
+                Signal.objects.filter(run=run).delete()
     finally:
         close_old_connections()
 
 
-def close_orphans(run_pk: int, subjects: list[str]) -> None:
-    """Take back tasks that were opened for a run which ended before it could lie down."""
+def close_ended() -> None:
+    """Clear away after runs whose worker died between their end and its clearing away."""
     try:
-        if Run.objects.unfinished().filter(pk=run_pk).exists():
-            return  # another worker has the run, and will want the same tasks
-        for subject in subjects:
-            cancel_tasks(kind=HUMAN_INPUT, subject_id=subject, reason="The run is over.")
+        for rows in (RunWait.objects, Signal.objects):
+            left = rows.exclude(run__state__in=Run.LIVE).values_list("run", flat=True)
+            for run_pk in set(left[:100]):
+                close_run(run_pk)
     finally:
         close_old_connections()

@@ -12,13 +12,19 @@ import os
 import socket
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from itertools import count
+from typing import Any, TypeVar
 from uuid import UUID
 
+import psycopg
+from django import db
 from django.conf import settings
 from django.db import close_old_connections
+from django.db.models import F
 from django.utils.timezone import now
 
 from core.bus import get_bus
@@ -31,12 +37,21 @@ from workflows.runtime.journal import StoreJournal
 from workflows.runtime.services import RunServices
 from workflows.runtime.store import RunStore, open_store
 from workflows.runtime.store.base import TERMINAL, Claimed, Commit, Committed
-from workflows.runtime.sweep import close_orphans, close_waits, sweep
+from workflows.runtime.sweep import close_ended, close_run, sweep
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 MAX_CRASHES = 5
 """A run that was running when its worker died this often is failed, not tried for ever."""
 DEFINITIONS_KEPT = 256
+TIDY_EVERY = 10
+STOP_SECONDS = 15.0
+"""What ending the work that is still under way may take, after the grace given."""
+UNSURE = (
+    psycopg.OperationalError, psycopg.InterfaceError, psycopg.IntegrityError,
+    db.OperationalError, db.InterfaceError, db.IntegrityError,
+)  # fmt: skip
+"""The database is away, or took a change without our learning of it: what it holds will tell."""
 
 
 class Worker:
@@ -47,6 +62,10 @@ class Worker:
         self._slots = slots or settings.ENGINE_SLOTS
         self._lease = lease or float(settings.ENGINE_LEASE_SECONDS)
         self._running: dict[asyncio.Task[None], Claimed] = {}
+        self._strays: set[tuple[int, int]] = set()
+        # Threads of their own: whatever blocks the shared ones, the lease must be kept.
+        self._heart = ThreadPoolExecutor(1, thread_name_prefix="engine-heart")
+        self._lookout = ThreadPoolExecutor(1, thread_name_prefix="engine-lookout")
         self._definitions: OrderedDict[UUID, Any] = OrderedDict()
         self._stopping = False
         self._ready = threading.Event()
@@ -69,7 +88,7 @@ class Worker:
         if self._thread.is_alive():
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._ask_to_stop, timeout)
-            self._thread.join(timeout + 5)
+            self._thread.join(timeout + STOP_SECONDS)
 
     @property
     def alive(self) -> bool:
@@ -95,15 +114,19 @@ class Worker:
         await self._store.open()
         self._committer: GroupCommitter[Commit, Committed] = GroupCommitter(self._store.commit)
         self._services = RunServices()
-        await asyncio.to_thread(self._beat_once)
-        beats = [asyncio.create_task(self._beat()), asyncio.create_task(self._look())]
+        await self._in(self._heart, self._beat_once)
+        beat, look = asyncio.create_task(self._beat()), asyncio.create_task(self._look())
         self._ready.set()
         try:
             await self._serve()
         finally:
-            for beat in beats:
-                beat.cancel()
+            look.cancel()
             await self._wind_down()
+            beat.cancel()  # not before: the lease is kept while runs come to their end
+            await self._in(self._heart, self._hand_back)
+            await self._store.close()
+            self._heart.shutdown(wait=False)
+            self._lookout.shutdown(wait=False)
 
     async def _serve(self) -> None:
         while not self._stopping:
@@ -129,7 +152,9 @@ class Worker:
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         full = len(self._running) >= self._slots
-        self._running.pop(task, None)
+        run = self._running.pop(task, None)
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("Run %s was left as it is", run and run.public_id, exc_info=error)
         if full:
             self._bell.set()
 
@@ -138,15 +163,16 @@ class Worker:
         with tracing(run.trace_id):
             try:
                 await self._attempt(run, journal)
-            except asyncio.CancelledError:
-                raise
+            except UNSURE:
+                # Not failed: the heartbeat hands it back, and it goes on from what is durable.
+                logger.exception("Run %s lost touch with the database", run.public_id)
+                return
             except Exception as error:
                 logger.exception("Run %s broke", run.public_id)
                 await self._fail(journal, "engine_error", f"{type(error).__name__}: {error}")
-            if journal.state in TERMINAL and journal.waited:
-                await asyncio.to_thread(close_waits, run.pk)
-            if journal.fenced:
-                await asyncio.to_thread(close_orphans, run.pk, journal.fenced)
+            unclean = journal.state in {RunState.FAILED, RunState.CANCELLED}
+            if unclean or (journal.state in TERMINAL and journal.waited):
+                await asyncio.to_thread(close_run, run.pk)
             if journal.state == RunState.QUEUED:  # an answer came while it lay down
                 self._bell.set()
 
@@ -186,20 +212,23 @@ class Worker:
 
     # -- upkeep
 
+    async def _in(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
+
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._lease / 4)
             try:
-                cancelled = await asyncio.to_thread(self._beat_once)
+                lost = await self._in(self._heart, self._beat_once)
             except Exception:
                 logger.exception("The heartbeat failed; trying again.")
                 continue
             for task, run in list(self._running.items()):
-                if run.pk in cancelled:
+                if (run.pk, run.epoch) in lost:
                     task.cancel()
 
-    def _beat_once(self) -> set[int]:
-        """Prolong the lease; returns runs of ours that somebody else ended meanwhile."""
+    def _beat_once(self) -> set[tuple[int, int]]:
+        """Prolong the lease; returns runs of ours that somebody else ended or took meanwhile."""
         try:
             WorkerProcess.objects.update_or_create(
                 pk=self.owner,
@@ -209,20 +238,39 @@ class Worker:
                     "alive_until": now() + timedelta(seconds=self._lease),
                 },
             )
-            mine = {run.pk for run in list(self._running.values())}
-            if not mine:
-                return set()
-            kept = Run.objects.filter(pk__in=mine, owner=self.owner).values_list("pk", flat=True)
-            return mine - set(kept)
+            before = self._places()
+            owned = set(
+                Run.objects.filter(owner=self.owner, state=Run.State.RUNNING).values_list(
+                    "pk", "epoch"
+                )
+            )
+            self._give_back(owned - self._places())
+            return before - owned
         finally:
             close_old_connections()
 
+    def _places(self) -> set[tuple[int, int]]:
+        return {(run.pk, run.epoch) for run in list(self._running.values())}
+
+    def _give_back(self, strays: set[tuple[int, int]]) -> None:
+        """Queue what is ours and yet nobody works on: the answer to a claim or commit was lost.
+
+        Only at the second beat in a row: what is just being claimed or committed looks the same.
+        """
+        for pk, epoch in strays & self._strays:
+            Run.objects.filter(
+                pk=pk, epoch=epoch, owner=self.owner, state=Run.State.RUNNING
+            ).update(state=Run.State.QUEUED, owner=None, crashes=F("crashes") + 1)
+        self._strays = strays
+
     async def _look(self) -> None:
         """Every second: wake what is due, adopt what dead workers left, ring if any waits."""
-        while True:
+        for turn in count():
             try:
-                if await asyncio.to_thread(sweep):
+                if await self._in(self._lookout, sweep):
                     self._bell.set()
+                if turn % TIDY_EVERY == 0:
+                    await self._in(self._lookout, close_ended)
             except Exception:
                 logger.exception("The sweep failed; trying again.")
             await asyncio.sleep(1)
@@ -236,8 +284,6 @@ class Worker:
         await asyncio.gather(*self._running, return_exceptions=True)
         await self._committer.close()
         await self._services.close()
-        await asyncio.to_thread(self._hand_back)
-        await self._store.close()
 
     def _hand_back(self) -> None:
         try:

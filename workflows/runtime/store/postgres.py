@@ -1,7 +1,8 @@
 """Runs in PostgreSQL: every batch is one statement, fenced per run by its epoch.
 
 No ORM here: it costs ten times the CPU of the statement. The join is on (run, epoch), never on
-the run alone, or a zombie's step could slip in beside its successor's.
+the run alone, or a zombie's step could slip in beside its successor's. Steps are numbered in the
+order they came, whatever plan the join takes: a run is rebuilt from them in that order.
 """
 
 from __future__ import annotations
@@ -74,10 +75,11 @@ WITH c AS (
     %(s_iteration)s::text[], %(s_kind)s::text[], %(s_status)s::text[], %(s_handle)s::text[],
     %(s_attempts)s::smallint[], %(s_inputs)s::jsonb[], %(s_outputs)s::jsonb[], %(s_error)s::text[],
     %(s_error_code)s::text[], %(s_usage)s::jsonb[], %(s_cost)s::bigint[],
-    %(s_started_at)s::timestamptz[], %(s_ended_at)s::timestamptz[])
+    %(s_started_at)s::timestamptz[], %(s_ended_at)s::timestamptz[]) WITH ORDINALITY
   AS v(run_id, epoch, node_id, iteration, kind, status, handle, attempts, inputs, outputs, error,
-    error_code, usage, cost, started_at, ended_at)
+    error_code, usage, cost, started_at, ended_at, n)
   JOIN u ON u.id = v.run_id AND u.epoch = v.epoch
+  ORDER BY v.n
 ), e AS (
   INSERT INTO workflows_event (organization_id, run_id, seq, kind, node_id, data, at)
   SELECT u.organization_id, v.run_id, u.base + v.n, v.kind, v.node_id, v.data, clock_timestamp()
