@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from workflows.errors import InvalidRunInput
 
 MAX_TEXT = 400_000
+WHOLE = re.compile(r"[+-]?[0-9]{1,40}")
 _TEXT = frozenset({"text-input", "paragraph", "select", "external_data_tool"})
 
 
@@ -81,10 +84,13 @@ def _number(value: Any) -> tuple[Any, str]:
         return value, "not_a_number"
     if isinstance(value, int | float):
         return value, ""
+    text = str(value).strip()
+    if WHOLE.fullmatch(text):
+        return int(text), ""  # as a float it would lose its last digits
     try:
-        number = float(str(value))
+        number = float(text)
     except ValueError:
         return value, "not_a_number"
-    if number != number or number in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN
+    if not math.isfinite(number):
         return value, "not_a_number"
-    return (int(number), "") if number.is_integer() and "." not in str(value) else (number, "")
+    return (int(number), "") if number.is_integer() and "." not in text else (number, "")

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 CURRENT_VERSION = (0, 6, 0)
+LONGEST_ID = 80
+"""Of a node, a case or an action: they stand in keys and columns of runs and tasks."""
 GRAPH_MODES = frozenset({"workflow", "advanced-chat"})
 LATER_MODES = frozenset({"chat", "agent-chat", "completion", "channel", "rag-pipeline"})
 

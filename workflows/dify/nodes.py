@@ -3,7 +3,7 @@
 from typing import Any
 
 from workflows.dify.flow import Flow, FlowNode, as_mapping, as_text, type_name
-from workflows.dify.kinds import LATER, OLD_NAMES, OURS
+from workflows.dify.kinds import LATER, LONGEST_ID, OLD_NAMES, OURS
 from workflows.dify.report import Place
 from workflows.dify.tree import Mapping, line_of
 
@@ -68,6 +68,8 @@ def _read_node(flow: Flow, item: dict[str, Any], at: Place, connected: set[str])
     if at.node_id in flow.nodes:
         flow.notes.fault("duplicate_node", at, id=at.node_id)
         return
+    if len(at.node_id) > LONGEST_ID:
+        flow.notes.fault("id_too_long", at, id=at.node_id, limit=LONGEST_ID)
     node = FlowNode(
         id=at.node_id,
         kind=_kind(flow, kind, data, at),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from workflows.dify.flow import Flow, FlowNode, as_list, as_mapping, type_name
-from workflows.dify.kinds import OPERATORS, SHAPES
+from workflows.dify.kinds import LONGEST_ID, OPERATORS, SHAPES
 
 PYTHON_TYPES: dict[str, type] = {"text": str, "list": list, "mapping": dict}
 WORDS = {"text": "text", "list": "a list", "mapping": "a mapping", "list|mapping": "a list"}
@@ -15,12 +15,14 @@ SECRET = re.compile(
     r"|[Bb]earer [A-Za-z0-9._~+/-]{24,}"
 )
 HINT = 6
+EXITS = {"if-else": (("cases", "case_id"),), "human-input": (("user_actions", "id"),)}
 
 
 def check_nodes(flow: Flow) -> None:
     for node in flow.nodes.values():
         _check_shape(flow, node)
         _check_secrets(flow, node)
+        _check_exits(flow, node)
         if node.kind == "if-else":
             _check_conditions(flow, node)
         model = as_mapping(node.data.get("model")).get("name")
@@ -38,6 +40,15 @@ def _check_shape(flow: Flow, node: FlowNode) -> None:
             found = type_name(value)
             at = node.at(field)
             flow.notes.fault("wrong_type", at, field=field, wanted=WORDS[wanted], found=found)
+
+
+def _check_exits(flow: Flow, node: FlowNode) -> None:
+    for field, key in EXITS.get(node.kind, ()):
+        for index, row in enumerate(as_list(node.data.get(field))):
+            name = str(as_mapping(row).get(key) or "")
+            if len(name) > LONGEST_ID:
+                at = node.at(field, index, key)
+                flow.notes.fault("id_too_long", at, id=name, limit=LONGEST_ID)
 
 
 def _check_conditions(flow: Flow, node: FlowNode) -> None:

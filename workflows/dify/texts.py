@@ -59,6 +59,7 @@ FAULTS = {
     "dangling_reference": gettext_noop("The reference “{reference}” leads to nothing: {why}."),
     "unknown_operator": gettext_noop("“{operator}” is not a comparison that Dify has."),
     "duplicate_name": gettext_noop("The name “{name}” is used twice here."),
+    "id_too_long": gettext_noop("The id “{id}” is longer than {limit} characters."),
     "more_faults": gettext_noop("There are further faults; only the first {limit} are listed."),
 }
 

@@ -381,3 +381,22 @@ def test_a_secret_is_not_repeated_in_the_report():
     raw = flow(start(), answer("sk-abcdefghijklmnopqrstuvwxyz"), mode="advanced-chat")
 
     assert "ghijkl" not in str(load_flow(raw).report)
+
+
+def test_ids_that_no_run_could_hold_are_refused():
+    long = "n" * 81
+    cases = [{"case_id": long, "conditions": []}]
+    actions = [{"id": long, "title": "Yes"}]
+    raw = flow(
+        start(),
+        node("if", "if-else", cases=cases),
+        node("ask", "human-input", user_actions=actions),
+        node(long, "template-transform", template="x"),
+        end(),
+        edges=[edge("start", "if"), edge("if", "ask", "false"), edge("ask", long, "__timeout")],
+    )
+
+    faults = faults_of(raw)
+
+    assert [fault["code"] for fault in faults] == ["id_too_long"] * 3
+    assert {fault["node_id"] for fault in faults} == {"if", "ask", long}
