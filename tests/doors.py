@@ -48,6 +48,10 @@ def version_of(world: World) -> dict[str, Any]:
     return {"version": str(world.rows.version.pk), "inputs": {"what": "x"}, "input-what": "x"}
 
 
+def sharing(world: World) -> dict[str, Any]:
+    return {"user": str(world.people["guest"].pk), "right": "view"}
+
+
 def new_provider(world: World) -> dict[str, Any]:
     return {
         "name": "new",
@@ -140,6 +144,9 @@ DOORS: dict[str, Door] = {
     "POST /api/v1/workflows/<pk>/runs/": shared(
         "workflow.run", "workflow", body=lambda w: {"inputs": {"what": "x"}}
     ),
+    "GET /api/v1/workflows/<pk>/grants/": shared("workflow.edit", "workflow"),
+    "POST /api/v1/workflows/<pk>/grants/": shared("workflow.edit", "workflow", body=sharing),
+    "DELETE /api/v1/workflows/<pk>/grants/": shared("workflow.edit", "workflow", body=sharing),
     "GET /api/v1/versions/<pk>/": shared("workflow.view", "version"),
     "GET /api/v1/runs/": shared("run.view"),
     "GET /api/v1/runs/<pk>/": shared("run.view", "run"),
@@ -195,6 +202,7 @@ DOORS: dict[str, Door] = {
     "POST /workflows/import/": Door("workflow.edit", body=lambda w: {**upload(w), "import": "1"}),
     "GET /workflows/<pk>/": shared("workflow.view", "workflow"),
     "POST /workflows/<pk>/publish/": shared("workflow.publish", "workflow", body=version_of),
+    "POST /workflows/<pk>/share/": shared("workflow.edit", "workflow", body=sharing),
     "POST /workflows/<pk>/start/": shared("workflow.run", "workflow", body=version_of),
     "GET /runs/": shared("org.view"),
     "GET /runs/<pk>/": shared("run.view", "run"),

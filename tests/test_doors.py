@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.admindocs.views import simplify_regex
@@ -97,6 +98,8 @@ def knock(client: Client, name: str, address: World, body: World | None = None) 
     url = path.replace("<trace_id>", address.trace_id).replace("<pk>", _id(address, door.target))
     if method == "GET":
         return client.get(url)
+    if method == "DELETE":
+        return client.delete(f"{url}?{urlencode(given)}")
     if path.startswith("/api/") and not any(_is_file(value) for value in given.values()):
         return client.generic(method, url, _json(given), content_type="application/json")
     return client.generic(method, url, *_form(given))
@@ -325,6 +328,8 @@ SWAPPED = [
     ("POST", "/workflows/{workflow}/publish/", {"version": "version"}, {404}),
     ("POST", "/workflows/{workflow}/start/", {"version": "version"}, {404}),
     ("POST", "/organization/switch/", {"organization": "organization"}, {302}),
+    ("POST", "/api/v1/workflows/{workflow}/grants/", {"user": "guest"}, {400, 404}),
+    ("POST", "/workflows/{workflow}/share/", {"user": "guest"}, {302, 404}),
     ("GET", "/api/v1/runs/", {"workflow": "workflow"}, {200}),
     ("GET", "/api/v1/runs/", {"trace_id": "trace"}, {200}),
     ("GET", "/api/v1/ledger/", {"trace_id": "trace"}, {200}),
@@ -348,14 +353,15 @@ def test_ids_of_others_lead_nowhere(ours, theirs, method, path, names, expected)
     before = snapshot_of(theirs)
     client = signed_in(ours.people[Role.OWNER])
     given = {name: _foreign(theirs, what) for name, what in names.items()}
+    sent = given | ({"right": "view"} if "user" in given else {})
     url = path.format(workflow=ours.rows.workflow.pk)
 
     if method == "GET":
         response = client.get(url, given)
     elif path.startswith("/api/"):
-        response = client.post(url, given, content_type="application/json")
+        response = client.post(url, sent, content_type="application/json")
     else:
-        response = client.post(url, given)
+        response = client.post(url, sent)
 
     assert response.status_code in expected
     text = text_of(response)
@@ -373,6 +379,7 @@ def _foreign(world: World, what: str) -> str:
         "organization": world.organization.pk,
         "trace": world.trace_id,
         "mark": world.mark,
+        "guest": world.people["guest"].pk,
         "subject": f"{world.rows.run.public_id}:start:",
         "model": f"{world.mark}-model",
     }

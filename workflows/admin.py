@@ -8,7 +8,8 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from core.admin import ReadOnlyAdmin
 from core.templatetags.ui import money
-from orgs.access import system_actor
+from orgs.access import Actor
+from orgs.models import Role
 from workflows.actions import cancel_run
 from workflows.errors import RunFinished
 from workflows.models import (
@@ -108,10 +109,13 @@ class RunAdmin(ReadOnlyAdmin, ModelAdmin):
     def amount(self, run: Run) -> str:
         return money(run.cost)
 
-    @admin.action(description=_("Cancel selected runs"), permissions=["view"])
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("workflows.change_run")
+
+    @admin.action(description=_("Cancel selected runs"), permissions=["cancel"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
         for run in queryset:
-            actor = system_actor(run.organization_id)
+            actor = Actor(run.organization_id, role=Role.OWNER, user_id=request.user.pk)
             try:
                 cancel_run(actor=actor, run_id=run.public_id, reason="Cancelled by an operator.")
             except RunFinished as error:

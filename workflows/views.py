@@ -135,7 +135,7 @@ def share(request: HttpRequest, pk: UUID) -> HttpResponse:
         actor=actor,
         obj=found,
         verb="workflow.edit",
-        user_id=UUID(request.POST["user"]),
+        user_id=_uuid(request, "user"),
         right=request.POST.get("right", ""),
     )
     messages.success(request, _("Sharing is changed."))
@@ -165,12 +165,15 @@ def start(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 def _version(request: HttpRequest, workflow_id: UUID) -> WorkflowVersion:
     """The version a form names; 404 unless it is one of this workflow's."""
+    rows = WorkflowVersion.objects.visible_to(_actor(request))
+    return get_object_or_404(rows, pk=_uuid(request, "version"), workflow=workflow_id)
+
+
+def _uuid(request: HttpRequest, name: str) -> UUID:
     try:
-        wanted = UUID(request.POST.get("version", ""))
+        return UUID(request.POST.get(name, ""))
     except ValueError:
         raise Http404 from None
-    rows = WorkflowVersion.objects.visible_to(_actor(request))
-    return get_object_or_404(rows, pk=wanted, workflow=workflow_id)
 
 
 def _inputs(request: HttpRequest, definition: dict[str, Any]) -> dict[str, Any]:

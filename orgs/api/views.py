@@ -105,6 +105,8 @@ class OrganizationView(OrgAPIView):
     retrieve=extend_schema(examples=[examples.MEMBER]),
 )
 class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
+    """The people of the organization and their roles."""
+
     serializer_class = MembershipSerializer
     verbs = {
         "list": "org.view",
@@ -159,6 +161,8 @@ class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
     retrieve=extend_schema(examples=[examples.SHOWN_KEY]),
 )
 class ApiKeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
+    """Keys for programs. A key's token is in the answer that creates it and nowhere else."""
+
     serializer_class = ApiKeySerializer
     verbs = {"*": "key.manage"}
     queryset = ApiKey.objects.none()

@@ -34,7 +34,8 @@ class HolderSerializer(serializers.Serializer[Any]):
 class GrantsView(OrgAPIView):
     """A stronger right includes the weaker ones: view, run, edit, publish."""
 
-    verbs = {"*": "org.view"}
+    verbs = {"*": "workflow.edit"}
+    granted = frozenset({"get", "post", "delete"})  # who was granted `edit` alone shares, too
 
     def workflow(self, pk: Any) -> Workflow:
         found = get_object_or_404(Workflow.objects.visible_to(self.actor), pk=pk)

@@ -140,6 +140,8 @@ def _key_of(request: Request) -> str | None:
 
 
 class VersionViewSet(mixins.RetrieveModelMixin, OrgViewSet):
+    """One version with its definition, which never changes."""
+
     serializer_class = VersionDetailSerializer
     verbs = {"*": "workflow.view"}
     granted = frozenset({"retrieve"})
@@ -150,6 +152,8 @@ class VersionViewSet(mixins.RetrieveModelMixin, OrgViewSet):
 
 
 class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
+    """Runs, newest first; one by itself with its steps in the order they ended."""
+
     serializer_class = RunSerializer
     verbs = {"*": "run.view"}
     granted = frozenset({"list", "retrieve", "events", "cancel"})
@@ -199,6 +203,7 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
     @extend_schema(request=CancelRunSerializer, responses=RunSerializer)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
+        """End a run now; what it asked of people is taken back."""
         form = CancelRunSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         run = cancel_run(

@@ -109,3 +109,29 @@ def test_grants_go_with_their_workflow(workflow, builder, guest):
     workflow.delete()
 
     assert not WorkflowGrant.objects.exists()
+
+
+def test_nobody_shares_more_than_they_hold(organization, workflow, builder):
+    editor = person_in(organization, "guest")[0]
+    share(builder, workflow, editor, "edit")
+    before = list(WorkflowGrant.objects.values_list("user_id", "permission__codename"))
+
+    refused = share(client_of(editor), workflow, editor, "publish")
+    page = client_of(editor).post(
+        f"/workflows/{workflow.pk}/share/",
+        {"user": str(editor.pk), "right": "publish"},
+        format="multipart",
+    )
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "permission_denied")
+    assert page.status_code == 403
+    assert list(WorkflowGrant.objects.values_list("user_id", "permission__codename")) == before
+    assert share(client_of(editor), workflow, editor, "run").status_code == 201
+
+
+@pytest.mark.parametrize("given", [{}, {"user": "x", "right": "view"}, {"user": "\x00"}])
+def test_an_odd_form_shares_nothing(workflow, builder, given):
+    response = builder.post(f"/workflows/{workflow.pk}/share/", given, format="multipart")
+
+    assert response.status_code == 404
+    assert not WorkflowGrant.objects.exists()
