@@ -72,6 +72,7 @@ def grant(*, actor: Actor, obj: Any, user_id: UUID, right: str, verb: str) -> No
     """Share `obj` with a member of the same organization. `verb` is what the actor needs on it."""
     require(actor, verb, obj)
     user = _member(actor, user_id, right)
+    require(actor, f"{verb.partition('.')[0]}.{right}", obj)  # nobody gives more than they hold
     assign_perm(codename(type(obj), right), user, obj)
     _note("orgs.grant.given", actor, obj, user_id, right)
 
