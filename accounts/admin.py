@@ -9,6 +9,7 @@ from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.models import Group
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
@@ -21,8 +22,16 @@ from core.templatetags.ui import browser
 admin.site.unregister([Group, EmailAddress, Authenticator, UserSession])
 
 
+PRIVILEGES = ("is_staff", "is_superuser", "groups")
+
+
 @admin.register(User)
 class UserAdmin(ModelAdmin):
+    """Who is no superuser looks after members alone: neither rank nor address is theirs to give.
+
+    Nobody is deleted here, for their decisions, keys and memberships say who did what: disable.
+    """
+
     list_display = ("email", "name", "is_active", "is_staff", "last_login", "date_joined")
     list_filter = ("is_active", "is_staff", "is_superuser", "date_joined")
     search_fields = ("email", "name")
@@ -35,14 +44,40 @@ class UserAdmin(ModelAdmin):
         (_("Dates"), {"fields": ("last_login", "date_joined")}),
     )
 
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        if request.user.is_superuser:
+            return self.readonly_fields
+        address = ("email",) if obj else ()
+        return (*self.readonly_fields, *PRIVILEGES, *address)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        above = obj is not None and (obj.is_staff or obj.is_superuser)
+        allowed: bool = super().has_change_permission(request, obj)
+        return allowed and (bool(request.user.is_superuser) or not above)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False
+
+
+class SuperusersWrite:
+    """Whoever writes here could become anybody, so it takes more than a model permission."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    has_delete_permission = has_change_permission
+
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+class GroupAdmin(SuperusersWrite, DjangoGroupAdmin, ModelAdmin):
     pass
 
 
 @admin.register(EmailAddress)
-class EmailAddressAdmin(AllauthEmailAddressAdmin, ConsoleAdmin):
+class EmailAddressAdmin(SuperusersWrite, AllauthEmailAddressAdmin, ConsoleAdmin):
     list_select_related = ("user",)
     autocomplete_fields = ("user",)
     raw_id_fields = ()
@@ -70,6 +105,8 @@ class AuthenticatorAdmin(Removable, AllauthAuthenticatorAdmin):
 
 @admin.register(UserSession)
 class UserSessionAdmin(Removable, AllauthUserSessionAdmin):
+    """Deleting one signs its holder out: the row alone would come back with the next click."""
+
     list_display = ("user", "device", "ip", "created_at", "last_seen_at")
     list_select_related = ("user",)
     search_fields = ("user__email", "ip")
@@ -80,3 +117,10 @@ class UserSessionAdmin(Removable, AllauthUserSessionAdmin):
     @admin.display(description=_("Device"))
     def device(self, session: UserSession) -> str:
         return browser(session.user_agent)
+
+    def delete_model(self, request: HttpRequest, obj: UserSession) -> None:
+        obj.end()
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[UserSession]) -> None:
+        for session in queryset:
+            session.end()

@@ -42,7 +42,7 @@ def system_actor(organization_id: UUID) -> Actor:
     return Actor(organization_id=organization_id, role=Role.OWNER)
 
 
-def operator_actor(organization_id: UUID, user_id: UUID) -> Actor:
+def operator_actor(organization_id: UUID, user_id: UUID | None) -> Actor:
     """An operator acting on an organization from the console: may everything, and is named."""
     return Actor(organization_id=organization_id, role=Role.OWNER, user_id=user_id)
 

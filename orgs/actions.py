@@ -14,6 +14,7 @@ from core.errors import InvalidInput, NotFound
 from core.ids import uuid7
 from orgs.access import Actor, holds, require
 from orgs.errors import AlreadyMember, LastOwner, RoleAboveYours, UnknownScope
+from orgs.grants import forget_grants
 from orgs.keys import make_token
 from orgs.models import ApiKey, Membership, Organization, Role
 from orgs.permissions import KEY_SCOPES, VERBS
@@ -25,7 +26,7 @@ def found_organization(*, user_id: UUID, name: str) -> Organization:
     name = name.strip()
     if not name:
         raise InvalidInput("An organization needs a name.")
-    organization = Organization.objects.create(name=name[:120], slug=_free_slug(name))
+    organization = _create_organization(name[:120])
     Membership.objects.create(organization=organization, user_id=user_id, role=Role.OWNER)
     actor = Actor(organization_id=organization.pk, role=Role.OWNER, user_id=user_id)
     record(
@@ -38,11 +39,14 @@ def found_organization(*, user_id: UUID, name: str) -> Organization:
     return organization
 
 
-def _free_slug(name: str) -> str:
-    base = slugify(name)[:48] or "org"
-    if not Organization.objects.filter(slug=base).exists():
-        return base
-    return f"{base}-{uuid7().hex[-8:]}"
+def _create_organization(name: str) -> Organization:
+    """Under its plain short name where that is free; asking first would be overtaken."""
+    slug = slugify(name)[:48] or "org"
+    try:
+        with transaction.atomic():
+            return Organization.objects.create(name=name, slug=slug)
+    except IntegrityError:
+        return Organization.objects.create(name=name, slug=f"{slug}-{uuid7().hex[-8:]}")
 
 
 def found_at_signup(user: User, organization_name: str) -> None:
@@ -97,23 +101,29 @@ def change_role(*, actor: Actor, membership_id: UUID, role: str) -> Membership:
     row = _locked_member(actor, membership_id)
     _check_role(actor, row.role)
     if row.role == Role.OWNER and role != Role.OWNER:
-        _keep_an_owner(actor)
+        _keep_an_owner(row)
     before, row.role = row.role, role
     row.save(update_fields=["role", "updated_at"])
     _note_member("orgs.member.role_changed", actor, row, before=before, after=role)
+    _end_keys(actor, row.user_id, role)
     return row
 
 
 @transaction.atomic
 def remove_member(*, actor: Actor, membership_id: UUID) -> None:
-    """Removing oneself is leaving, and needs no right; the last owner cannot."""
+    """Removing oneself is leaving, and needs no right; the last owner cannot.
+
+    What was shared with the person and the keys they made go with them: they know the clear text.
+    """
     row = _locked_member(actor, membership_id)
     if row.user_id != actor.user_id:
         require(actor, "member.manage")
         _check_role(actor, row.role)
     if row.role == Role.OWNER:
-        _keep_an_owner(actor)
+        _keep_an_owner(row)
     _note_member("orgs.member.removed", actor, row, role=row.role)
+    _end_keys(actor, row.user_id)
+    forget_grants(actor.organization_id, row.user_id)
     row.delete()
 
 
@@ -134,8 +144,9 @@ def _locked_member(actor: Actor, membership_id: UUID) -> Membership:
     return found
 
 
-def _keep_an_owner(actor: Actor) -> None:
-    if Membership.objects.owners_of(actor.organization_id).count() < 2:
+def _keep_an_owner(row: Membership) -> None:
+    others = Membership.objects.owners_of(row.organization_id).exclude(pk=row.pk)
+    if not others.filter(user__is_active=True).exists():
         raise LastOwner("An organization needs at least one owner.")
 
 
@@ -199,11 +210,23 @@ def revoke_key(*, actor: Actor, key_id: UUID) -> ApiKey:
     if key is None:
         raise NotFound("There is no such key.")
     if key.revoked_at is None:
-        key.revoked_at = now()
-        key.save(update_fields=["revoked_at", "updated_at"])
-        _note_key("orgs.key.revoked", actor, key)
+        _end_key(actor, key)
     found: ApiKey = key
     return found
+
+
+def _end_key(actor: Actor, key: ApiKey) -> None:
+    key.revoked_at = now()
+    key.save(update_fields=["revoked_at", "updated_at"])
+    _note_key("orgs.key.revoked", actor, key)
+
+
+def _end_keys(actor: Actor, user_id: UUID, role: str = "") -> None:
+    """Revoke the person's keys that may do what `role` may not; without a role, all of them."""
+    made = ApiKey.objects.of(actor.organization_id).filter(created_by_id=user_id, revoked_at=None)
+    for key in made.select_for_update().order_by("pk"):
+        if any(role not in VERBS.get(scope, ()) for scope in key.scopes):
+            _end_key(actor, key)
 
 
 def _note_key(action: str, actor: Actor, key: ApiKey) -> None:

@@ -4,44 +4,50 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin, TabularInline
 
-from core.admin import ReadOnlyAdmin
-from orgs.access import system_actor
-from orgs.actions import revoke_key
-from orgs.models import ApiKey, Membership, Organization
+from core.admin import ReadOnlyAdmin, ReadOnlyTabularInline
+from orgs.access import operator_actor
+from orgs.actions import change_role, revoke_key
+from orgs.models import ApiKey, Membership, Organization, Role
 
 
-class MembershipInline(TabularInline):
+class MembershipInline(ReadOnlyTabularInline):
     model = Membership
     fields = ("user", "role", "created_at")
     readonly_fields = ("created_at",)
-    autocomplete_fields = ("user",)
-    extra = 0
 
 
 @admin.register(Organization)
-class OrganizationAdmin(ModelAdmin):
+class OrganizationAdmin(ReadOnlyAdmin):
     list_display = ("name", "slug", "created_at")
     search_fields = ("name", "slug", "=id")
     readonly_fields = ("id", "created_at")
     inlines = (MembershipInline,)
 
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False  # a ledger hangs on it; deletion is a process, not a button
-
 
 @admin.register(Membership)
-class MembershipAdmin(ModelAdmin):
+class MembershipAdmin(ReadOnlyAdmin):
+    """A role is its organization's affair; only one that has lost its owners is given another."""
+
     list_display = ("user", "organization", "role", "created_at")
     list_filter = ("role",)
     list_select_related = ("user", "organization")
     search_fields = ("user__email", "organization__name")
-    autocomplete_fields = ("user", "organization")
+    actions = ("make_owners",)
+
+    def has_manage_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("orgs.change_membership")
+
+    @admin.action(description=_("Make selected members owners"), permissions=["manage"])
+    def make_owners(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
+        for row in queryset:
+            actor = operator_actor(row.organization_id, request.user.pk)
+            change_role(actor=actor, membership_id=row.pk, role=Role.OWNER)
+        self.message_user(request, _("The members are owners now."), messages.SUCCESS)
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ReadOnlyAdmin, ModelAdmin):
+class ApiKeyAdmin(ReadOnlyAdmin):
     list_display = ("name", "prefix", "organization", "expires_at", "revoked_at", "last_used_at")
     list_filter = ("revoked_at", "expires_at")
     list_select_related = ("organization",)
@@ -49,8 +55,12 @@ class ApiKeyAdmin(ReadOnlyAdmin, ModelAdmin):
     exclude = ("digest",)
     actions = ("revoke",)
 
-    @admin.action(description=_("Revoke selected keys"), permissions=["view"])
+    def has_manage_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("orgs.change_apikey")
+
+    @admin.action(description=_("Revoke selected keys"), permissions=["manage"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         for key in queryset:
-            revoke_key(actor=system_actor(key.organization_id), key_id=key.pk)
+            actor = operator_actor(key.organization_id, request.user.pk)
+            revoke_key(actor=actor, key_id=key.pk)
         self.message_user(request, _("The keys are revoked."), messages.SUCCESS)

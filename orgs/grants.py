@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db import models
+from django.db import models, transaction
 from guardian.models import UserObjectPermissionBase
 from guardian.shortcuts import assign_perm, get_objects_for_user, remove_perm
 
@@ -68,6 +68,7 @@ def granted_ids(actor: Actor, model: type[models.Model], verb: str) -> models.Qu
     return found.values("pk")
 
 
+@transaction.atomic
 def grant(*, actor: Actor, obj: Any, user_id: UUID, right: str, verb: str) -> None:
     """Share `obj` with a member of the same organization. `verb` is what the actor needs on it."""
     require(actor, verb, obj)
@@ -77,11 +78,19 @@ def grant(*, actor: Actor, obj: Any, user_id: UUID, right: str, verb: str) -> No
     _note("orgs.grant.given", actor, obj, user_id, right)
 
 
+@transaction.atomic
 def revoke(*, actor: Actor, obj: Any, user_id: UUID, right: str, verb: str) -> None:
     require(actor, verb, obj)
     user = _member(actor, user_id, right)
     remove_perm(codename(type(obj), right), user, obj)
     _note("orgs.grant.revoked", actor, obj, user_id, right)
+
+
+def forget_grants(organization_id: UUID, user_id: UUID) -> None:
+    """Everything that was shared with a person who leaves, so that coming back starts afresh."""
+    for model in UserGrant.__subclasses__():
+        theirs = model._default_manager.filter(user_id=user_id)
+        theirs.filter(content_object__organization_id=organization_id).delete()
 
 
 def _member(actor: Actor, user_id: UUID, right: str) -> Any:

@@ -7,8 +7,9 @@ from typing import Any, Self
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
@@ -71,7 +72,10 @@ class Membership(TenantModel):
 
 class ApiKeyQuerySet(TenantQuerySet):
     def live(self, at: datetime) -> Self:
-        return self.filter(revoked_at=None).filter(Q(expires_at=None) | Q(expires_at__gt=at))
+        """Neither revoked nor expired, nor made by somebody who is disabled."""
+        disabled = get_user_model().objects.filter(pk=OuterRef("created_by_id"), is_active=False)
+        unexpired = Q(expires_at=None) | Q(expires_at__gt=at)
+        return self.filter(unexpired, ~Exists(disabled), revoked_at=None)
 
 
 class ApiKey(TenantModel):
