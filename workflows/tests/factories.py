@@ -7,7 +7,7 @@ from factory.django import DjangoModelFactory
 
 from orgs.tests.factories import OrganizationFactory
 from workflows.actions.flows import checksum_of
-from workflows.models import Workflow, WorkflowVersion
+from workflows.models import Run, Workflow, WorkflowVersion
 
 
 def node(key, kind, **data):
@@ -132,3 +132,19 @@ def published(definition, organization=None):
     workflow.published, workflow.latest_number = version, 1
     workflow.save()
     return workflow
+
+
+def make_runs(organization, count, workflow=None, **fields):
+    """Queued runs, or whatever `fields` say; their trace ids count from 0."""
+    workflow = workflow or published(approval_flow(), organization)
+    return Run.objects.bulk_create(
+        Run(
+            organization=organization,
+            workflow=workflow,
+            version_id=workflow.published_id,
+            trigger="api",
+            trace_id=f"{number:032x}",
+            **fields,
+        )
+        for number in range(count)
+    )

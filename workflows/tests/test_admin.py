@@ -9,8 +9,7 @@ from accounts.tests.factories import UserFactory
 from audit.models import Entry
 from orgs.tests.factories import OrganizationFactory
 from workflows.models import Event, Run, Workflow
-from workflows.tests.factories import approval_flow, published
-from workflows.tests.test_api import make_runs
+from workflows.tests.factories import approval_flow, make_runs, published
 from workflows.tests.test_pages import finished_run, said
 
 pytestmark = pytest.mark.django_db

@@ -5,8 +5,8 @@ import pytest
 from audit.models import Entry
 from orgs.tests.factories import OrganizationFactory
 from workflows.models import Run, RunWait, Workflow, WorkflowVersion
-from workflows.tests.factories import approval_flow, end, flow, node, published
-from workflows.tests.test_api import BROKEN, make_runs
+from workflows.tests.factories import approval_flow, end, flow, make_runs, node, published
+from workflows.tests.test_import_api import BROKEN
 from workflows.tests.test_pages import client_of, finished_run, text_of, upload
 
 pytestmark = pytest.mark.django_db

@@ -15,10 +15,11 @@ from workflows.tests.factories import (
     VersionFactory,
     WorkflowFactory,
     approval_flow,
+    make_runs,
     published,
 )
 from workflows.tests.import_samples import SUPPORT
-from workflows.tests.test_api import BROKEN, make_runs
+from workflows.tests.test_import_api import BROKEN
 
 pytestmark = pytest.mark.django_db
 
