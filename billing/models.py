@@ -85,7 +85,8 @@ class Hold(models.Model):
         RELEASED = "released", _("released")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="holds")
+    # No index of its own: the hot path finds holds by id or reference, and pays for every index.
+    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="holds", db_index=False)
     billing_ref = models.CharField(_("reference"), max_length=255)
     request_hash = models.CharField(max_length=64, blank=True, default="")
     amount = models.BigIntegerField(_("amount"))
@@ -154,7 +155,7 @@ class LedgerEntry(models.Model):
         ADJUSTMENT = "adjustment", _("adjustments")
 
     id = models.BigAutoField(primary_key=True)
-    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="entries")
+    wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="entries", db_index=False)
     kind = models.CharField(_("kind"), max_length=8, choices=Kind)
     debit = models.CharField(_("debit"), max_length=10, choices=Account)
     credit = models.CharField(_("credit"), max_length=10, choices=Account)
@@ -271,7 +272,11 @@ class UsageRecord(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     wallet = models.ForeignKey(
-        Wallet, models.PROTECT, related_name="usage_records", db_constraint=False
+        Wallet,
+        models.PROTECT,
+        related_name="usage_records",
+        db_constraint=False,
+        db_index=False,
     )
     hold = models.OneToOneField(
         Hold, models.PROTECT, related_name="usage_record", db_constraint=False

@@ -3,6 +3,10 @@
 Wallet rows are locked first and in id order, so batches of several processes cannot deadlock.
 `FOR UPDATE` reads the newest version of a wallet; the rest of a statement sees its snapshot, which
 is why references that turn out to be taken are read by a second statement.
+
+A prepared statement keeps the plan it got while the tables were empty, so nothing here leaves the
+planner a choice that is bad later: rows are looked up one by one behind `OFFSET 0`, and
+`NOT IN (…)` instead of `= 'open'` keeps the partial index of open holds out of it.
 """
 
 from __future__ import annotations
@@ -50,8 +54,10 @@ WITH asked AS (
   SELECT asked.*, locked.available,
     sum(asked.amount) OVER (PARTITION BY asked.wallet_id ORDER BY asked.n) AS upto
   FROM asked JOIN locked ON locked.id = asked.wallet_id
-  WHERE NOT EXISTS (SELECT FROM billing_hold h
-    WHERE h.wallet_id = asked.wallet_id AND h.billing_ref = asked.billing_ref AND h.live)
+  LEFT JOIN LATERAL (SELECT true AS taken FROM billing_hold h
+    WHERE h.wallet_id = asked.wallet_id AND h.billing_ref = asked.billing_ref AND h.live
+    OFFSET 0) known ON true
+  WHERE known.taken IS NULL
 ), placed AS (
   INSERT INTO billing_hold (id, wallet_id, billing_ref, request_hash, amount, captured, shortfall,
     state, live, model, price_id, trace_id, run_id, node_id, api_key_id, user_id, created_at,
@@ -91,16 +97,19 @@ WITH told AS (
   ) WITH ORDINALITY AS t(
     id, cost, state, outcome, usage_source, prompt_tokens, cached_tokens,
     completion_tokens, answer, finished, deployment, latency_ms, ttft_ms, stream, n)
+), known AS MATERIALIZED (
+  SELECT told.*, h.wallet_id, h.amount FROM told CROSS JOIN LATERAL (
+    SELECT wallet_id, amount FROM billing_hold WHERE id = told.id OFFSET 0) h
 ), locked AS MATERIALIZED (
   SELECT id, balance, greatest(balance + credit_limit - held, 0) AS available
   FROM billing_wallet
-  WHERE id IN (SELECT h.wallet_id FROM billing_hold h JOIN told ON told.id = h.id)
-  ORDER BY id FOR UPDATE
+  WHERE id IN (SELECT wallet_id FROM known) ORDER BY id FOR UPDATE
 ), above AS (
-  SELECT told.*, h.wallet_id, h.amount, locked.balance, locked.available,
-    greatest(told.cost - h.amount, 0) AS excess,
-    sum(greatest(told.cost - h.amount, 0)) OVER (PARTITION BY h.wallet_id ORDER BY told.n) AS upto
-  FROM told JOIN billing_hold h ON h.id = told.id JOIN locked ON locked.id = h.wallet_id
+  SELECT known.*, locked.balance, locked.available,
+    greatest(known.cost - known.amount, 0) AS excess,
+    sum(greatest(known.cost - known.amount, 0))
+      OVER (PARTITION BY known.wallet_id ORDER BY known.n) AS upto
+  FROM known JOIN locked ON locked.id = known.wallet_id
 ), fair AS (
   SELECT above.*, (least(cost, amount)
     + least(excess, greatest(available - (upto - excess), 0)))::bigint AS taken FROM above
@@ -108,7 +117,7 @@ WITH told AS (
   UPDATE billing_hold h SET state = fair.state, captured = fair.taken,
     shortfall = fair.cost - fair.taken, answer = fair.answer, live = fair.finished,
     settled_at = now()
-  FROM fair WHERE h.id = fair.id AND h.state = 'open'
+  FROM fair WHERE h.id = fair.id AND h.state NOT IN ('captured', 'released')
   RETURNING h.id, h.wallet_id, h.amount, h.captured, h.shortfall, h.state, h.model, h.trace_id,
     h.run_id, h.node_id, h.api_key_id, h.user_id, fair.n, fair.balance, fair.outcome,
     fair.usage_source, fair.prompt_tokens, fair.cached_tokens, fair.completion_tokens,
@@ -247,7 +256,11 @@ class PostgresLedger:
         async with self._opening:
             if self._pool is None:
                 self._pool = AsyncConnectionPool(
-                    kwargs=_connection_settings(), min_size=1, max_size=POOL_SIZE, open=False
+                    kwargs=_connection_settings(),
+                    configure=_keep_to_indexes,
+                    min_size=1,
+                    max_size=POOL_SIZE,
+                    open=False,
                 )
                 await self._pool.open(wait=True, timeout=15)
         return self._pool
@@ -260,6 +273,12 @@ def _connection_settings() -> dict[str, Any]:
     kept = ("dbname", "host", "port", "user", "password", "sslmode", "sslrootcert", "service")
     settings = {name: params[name] for name in kept if params.get(name)}
     return {**settings, "autocommit": True, "prepare_threshold": 0}
+
+
+async def _keep_to_indexes(connection: AsyncConnection[Row]) -> None:
+    """Every row here is found by key, however small the tables are when the plan is made."""
+    await connection.execute("SET enable_seqscan = off")
+    await connection.execute("SET jit = off")
 
 
 _OF_HOLD = attrgetter(
