@@ -9,12 +9,13 @@ from workflows.engine.pool import Pool
 from workflows.nodes.base import Config
 
 
-def _or_empty(value: Any) -> Any:
-    return () if value is None else value
+def or_else(empty: Any) -> BeforeValidator:
+    """Exports say null where they mean that nothing is set."""
+    return BeforeValidator(lambda value: empty if value is None else value)
 
 
-Selector = Annotated[tuple[str, ...], BeforeValidator(_or_empty)]
-Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
+Selector = Annotated[tuple[str, ...], or_else(())]
+Text = Annotated[str, or_else("")]
 
 
 class NamedSelector(Config):

@@ -4,11 +4,11 @@ import codecs
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from workflows.engine.references import Ref
 from workflows.nodes.base import Config, NodeContext, NodeFailed, NodeKind, Outcome
-from workflows.nodes.fields import Text
+from workflows.nodes.fields import Text, or_else
 from workflows.nodes.http_body import Body, Encoded, encode
 from workflows.nodes.http_fields import Authorization, authorize, pairs
 from workflows.nodes.services import NodeHttpRequest, NodeHttpResponse
@@ -35,18 +35,14 @@ class Timeout(Config):
         return sum(min(getattr(self, name) or most, most) for name, most in LONGEST.items())
 
 
-def _or(empty: Any) -> BeforeValidator:
-    return BeforeValidator(lambda value: empty if value is None else value)
-
-
 class HttpConfig(Config):
     method: Text = "get"
     url: Text = ""
     headers: Text = ""
     params: Text = ""
-    authorization: Annotated[Authorization, _or({})] = Field(default_factory=Authorization)
-    body: Annotated[Body, _or({})] = Field(default_factory=Body)
-    timeout: Annotated[Timeout, _or({})] = Field(default_factory=Timeout)
+    authorization: Annotated[Authorization, or_else({})] = Field(default_factory=Authorization)
+    body: Annotated[Body, or_else({})] = Field(default_factory=Body)
+    timeout: Annotated[Timeout, or_else({})] = Field(default_factory=Timeout)
     ssl_verify: bool | None = True
     error_strategy: Text = ""
     retry_config: dict[str, Any] | None = None

@@ -3,21 +3,17 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from workflows.engine.references import references_in
 from workflows.engine.values import MISSING, is_file
 from workflows.nodes.base import Config, NodeContext, NodeFailed
-from workflows.nodes.fields import Selector, Text, Variables, values_of
+from workflows.nodes.fields import Selector, Text, Variables, or_else, values_of
 from workflows.nodes.jinja import render
 
 CONTEXT, HISTORIES, QUERY = "{{#context#}}", "{{#histories#}}", "{{#query#}}"
 JINJA = "jinja2"
 Message = dict[str, Any]
-
-
-def _or(empty: Any) -> BeforeValidator:
-    return BeforeValidator(lambda value: empty if value is None else value)
 
 
 class PromptMessage(Config):
@@ -43,9 +39,9 @@ class RolePrefix(Config):
 
 
 class Memory(Config):
-    window: Annotated[Window, _or({})] = Field(default_factory=Window)
+    window: Annotated[Window, or_else({})] = Field(default_factory=Window)
     query_prompt_template: Text = ""
-    role_prefix: Annotated[RolePrefix, _or({})] = Field(default_factory=RolePrefix)
+    role_prefix: Annotated[RolePrefix, or_else({})] = Field(default_factory=RolePrefix)
 
 
 class VisionSettings(Config):
@@ -55,7 +51,7 @@ class VisionSettings(Config):
 
 class Vision(Config):
     enabled: bool | None = False
-    configs: Annotated[VisionSettings, _or({})] = Field(default_factory=VisionSettings)
+    configs: Annotated[VisionSettings, or_else({})] = Field(default_factory=VisionSettings)
 
 
 class JinjaVariables(Config):
@@ -64,12 +60,12 @@ class JinjaVariables(Config):
 
 class PromptConfig(Config):
     prompt_template: list[PromptMessage] | PromptMessage = Field(default_factory=list)
-    prompt_config: Annotated[JinjaVariables, _or({})] = Field(
+    prompt_config: Annotated[JinjaVariables, or_else({})] = Field(
         default_factory=lambda: JinjaVariables(jinja2_variables=[])
     )
-    context: Annotated[ContextConfig, _or({})] = Field(default_factory=ContextConfig)
+    context: Annotated[ContextConfig, or_else({})] = Field(default_factory=ContextConfig)
     memory: Memory | None = None
-    vision: Annotated[Vision, _or({})] = Field(default_factory=Vision)
+    vision: Annotated[Vision, or_else({})] = Field(default_factory=Vision)
 
 
 async def assemble(context: NodeContext, config: PromptConfig) -> list[Message]:
