@@ -82,7 +82,7 @@ class Migration(migrations.Migration):
                 ('user_id', models.UUIDField(blank=True, null=True)),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
                 ('hold', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='usage_record', to='billing.hold')),
-                ('wallet', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='usage_records', to='billing.wallet')),
+                ('wallet', models.ForeignKey(db_index=False, db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='usage_records', to='billing.wallet')),
             ],
             options={
                 'verbose_name': 'usage record',
@@ -103,8 +103,8 @@ class Migration(migrations.Migration):
                 ('trace_id', models.CharField(blank=True, db_index=True, default='', max_length=32, verbose_name='trace')),
                 ('user_id', models.UUIDField(blank=True, null=True)),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
-                ('hold', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='billing.hold')),
-                ('wallet', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='billing.wallet')),
+                ('hold', models.ForeignKey(db_index=False, blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='billing.hold')),
+                ('wallet', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='billing.wallet')),
             ],
             options={
                 'verbose_name': 'ledger entry',
@@ -114,7 +114,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='hold',
             name='wallet',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='holds', to='billing.wallet'),
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='holds', to='billing.wallet'),
         ),
         migrations.CreateModel(
             name='Price',

@@ -1,4 +1,8 @@
-"""The ledger is append-only by force of the database; wallets leave room for in-place updates."""
+"""The ledger is append-only by force of the database; wallets leave room for in-place updates.
+
+SQLite remakes a table to alter it and forgets its triggers: a later migration that alters
+LedgerEntry must make these again (test_the_database_refuses_to_rewrite_the_ledger watches).
+"""
 
 from django.db import migrations
 
