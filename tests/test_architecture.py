@@ -107,3 +107,45 @@ def test_no_outgoing_client_but_the_guarded_one():
         and pattern.search(path.read_text())
     ]
     assert not found
+
+
+# -- tenancy
+
+SHARED = {
+    "accounts.User": "a person belongs to organizations by membership",
+    "orgs.Organization": "is the tenant itself",
+    "bpm.Definition": "without an organization it is built in and open to all",
+    "bpm.DefinitionVersion": "belongs to its definition, which may be built in",
+    "bpm.Candidate": "a word of its task; never read but through it",
+    "workflows.WorkflowGrant": "a right on one workflow, in guardian's own form",
+    "workflows.WorkerProcess": "a process of the installation serves every organization",
+    "billing.Price": "without an organization it is the installation's own",
+}
+"""Models without an organization of their own, or not always, and why."""
+UNDER_A_WALLET = {"billing.Hold", "billing.LedgerEntry", "billing.UsageRecord"}
+"""Reached through their wallet alone, which carries the organization; free to carry it too."""
+
+
+def our_models():
+    return [model for model in apps.get_models() if model._meta.app_label in ROOMS]
+
+
+def has_organization(model):
+    """A row names its organization and cannot be without one."""
+    found = {field.attname: field for field in model._meta.concrete_fields}
+    field = found.get("organization_id")
+    return field is not None and not field.null
+
+
+def test_every_row_carries_its_organization():
+    without = {model._meta.label for model in our_models() if not has_organization(model)}
+
+    assert sorted(without - set(SHARED) - UNDER_A_WALLET) == []
+
+
+def test_no_exception_has_outlived_its_reason():
+    carrying = {model._meta.label for model in our_models() if has_organization(model)}
+    known = {model._meta.label for model in our_models()}
+
+    assert sorted(carrying & set(SHARED)) == []
+    assert sorted(set(SHARED) - known) == []
