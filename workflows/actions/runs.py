@@ -87,7 +87,8 @@ def _same(run: Run) -> Run:
 
 
 def _request(run: Run) -> str:
-    return json.dumps([str(run.version_id), run.inputs, run.system.get("query")], sort_keys=True)
+    # Not the version: a publish between a call and its repetition makes it no other call.
+    return json.dumps([str(run.workflow_id), run.inputs, run.system.get("query")], sort_keys=True)
 
 
 def _version_to_run(actor: Actor, workflow_id: UUID, version_id: UUID | None) -> WorkflowVersion:
