@@ -103,7 +103,7 @@ class Migration(migrations.Migration):
                 ('trace_id', models.CharField(blank=True, db_index=True, default='', max_length=32, verbose_name='trace')),
                 ('user_id', models.UUIDField(blank=True, null=True)),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
-                ('hold', models.ForeignKey(db_index=False, blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='billing.hold')),
+                ('hold', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='billing.hold')),
                 ('wallet', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='billing.wallet')),
             ],
             options={
