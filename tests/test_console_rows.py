@@ -28,8 +28,8 @@ from workflows.models import Event, Run, Step, WorkerProcess, Workflow
 pytestmark = pytest.mark.django_db
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label_lower)
 WRITTEN_BY_THE_SYSTEM = (Entry, LedgerEntry, UsageRecord, Hold, Event, Run)
-PER_FILTER = 3
-"""Choices tried of each filter: all, and the first few that narrow."""
+PER_FILTER = 2
+"""Choices tried of each filter: the first that narrow."""
 
 
 def name_of(model):
@@ -84,7 +84,7 @@ def choices_of(model, user):
     changes = registered.get_changelist_instance(request_of(user))
     for spec in changes.filter_specs:
         given = [choice for choice in spec.choices(changes) if "query_string" in choice]
-        yield from (choice["query_string"] for choice in given[:PER_FILTER])
+        yield from (choice["query_string"] for choice in given[1 : 1 + PER_FILTER])
         for name in spec.expected_parameters():
             # Ranges have no choices but fields to type in.
             if not given:
@@ -97,7 +97,7 @@ def failing(client, addresses, expected=frozenset({200})):
 
 
 def test_every_list_with_rows_shows_searches_and_narrows(client, operator, rows):
-    words = ["NORTHWIND%207", str(rows.rows.run.public_id), "%22%00"]
+    words = [f"NORTHWIND%20{rows.rows.run.public_id}", "%22%00"]
     addresses = []
     for model in REGISTERED:
         listing = place(model, "changelist")
