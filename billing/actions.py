@@ -116,6 +116,7 @@ def release_hold(*, actor: Actor, hold_id: UUID, reason: str = "") -> Hold:
     wallet.held -= hold.amount
     wallet.save(update_fields=["held"])
     UsageRecord.objects.create(
+        organization_id=wallet.organization_id,
         wallet=wallet,
         hold=hold,
         model=hold.model,
@@ -220,6 +221,7 @@ def _book(
     wallet.save(update_fields=["balance"])
     into = amount > 0
     return LedgerEntry.objects.create(
+        organization_id=wallet.organization_id,
         wallet=wallet,
         kind=kind,
         debit=account if into else Account.WALLET,

@@ -85,6 +85,7 @@ class Hold(models.Model):
         RELEASED = "released", _("released")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization_id = models.UUIDField(_("organization"), editable=False)
     # No index of its own: the hot path finds holds by id or reference, and pays for every index.
     wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="holds", db_index=False)
     billing_ref = models.CharField(_("reference"), max_length=255)
@@ -155,6 +156,7 @@ class LedgerEntry(models.Model):
         ADJUSTMENT = "adjustment", _("adjustments")
 
     id = models.BigAutoField(primary_key=True)
+    organization_id = models.UUIDField(_("organization"), editable=False)
     wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="entries", db_index=False)
     kind = models.CharField(_("kind"), max_length=8, choices=Kind)
     debit = models.CharField(_("debit"), max_length=10, choices=Account)
@@ -271,6 +273,7 @@ class UsageRecord(models.Model):
         UNSETTLED = "unsettled", _("never settled")
 
     id = models.BigAutoField(primary_key=True)
+    organization_id = models.UUIDField(_("organization"), editable=False)
     wallet = models.ForeignKey(
         Wallet,
         models.PROTECT,

@@ -171,6 +171,7 @@ def _add_money(world: World) -> None:
     world.rows.model = ModelFactory(provider=provider, name=f"{mark}-model")
     world.rows.price = PriceFactory(organization=organization, model=f"{mark}-model")
     hold = Hold.objects.create(
+        organization_id=wallet.organization_id,
         wallet=wallet,
         billing_ref=f"{mark}-ref",
         amount=10,
@@ -183,6 +184,7 @@ def _add_money(world: World) -> None:
     )
     Wallet.objects.filter(pk=wallet.pk).update(balance=wallet.balance - 7)
     world.rows.ledger_entry = LedgerEntry.objects.create(
+        organization_id=wallet.organization_id,
         wallet=wallet,
         hold=hold,
         kind=LedgerEntry.Kind.CAPTURE,
@@ -194,6 +196,7 @@ def _add_money(world: World) -> None:
         trace_id=world.trace_id,
     )
     world.rows.usage = UsageRecord.objects.create(
+        organization_id=wallet.organization_id,
         wallet=wallet,
         hold=hold,
         model=f"{mark}-model",

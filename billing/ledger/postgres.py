@@ -48,10 +48,10 @@ WITH asked AS (
     id, wallet_id, billing_ref, request_hash, amount, model, price_id,
     trace_id, run_id, node_id, api_key_id, user_id, n)
 ), locked AS MATERIALIZED (
-  SELECT id, balance + credit_limit - held AS available FROM billing_wallet
+  SELECT id, organization_id, balance + credit_limit - held AS available FROM billing_wallet
   WHERE id IN (SELECT wallet_id FROM asked) ORDER BY id FOR UPDATE
 ), fresh AS (
-  SELECT asked.*, locked.available,
+  SELECT asked.*, locked.organization_id, locked.available,
     sum(asked.amount) OVER (PARTITION BY asked.wallet_id ORDER BY asked.n) AS upto
   FROM asked JOIN locked ON locked.id = asked.wallet_id
   LEFT JOIN LATERAL (SELECT true AS taken FROM billing_hold h
@@ -59,10 +59,10 @@ WITH asked AS (
     OFFSET 0) known ON true
   WHERE known.taken IS NULL
 ), placed AS (
-  INSERT INTO billing_hold (id, wallet_id, billing_ref, request_hash, amount, captured, shortfall,
+  INSERT INTO billing_hold (id, organization_id, wallet_id, billing_ref, request_hash, amount, captured, shortfall,
     state, live, model, price_id, trace_id, run_id, node_id, api_key_id, user_id, created_at,
     expires_at)
-  SELECT id, wallet_id, billing_ref, request_hash, amount, 0, 0,
+  SELECT id, organization_id, wallet_id, billing_ref, request_hash, amount, 0, 0,
     'open', true, model, price_id, trace_id, run_id, node_id, api_key_id, user_id, now(),
     now() + %s
   FROM fresh WHERE upto <= available
@@ -118,7 +118,7 @@ WITH told AS (
     shortfall = fair.cost - fair.taken, answer = fair.answer, live = fair.finished,
     settled_at = now()
   FROM fair WHERE h.id = fair.id AND h.state NOT IN ('captured', 'released')
-  RETURNING h.id, h.wallet_id, h.amount, h.captured, h.shortfall, h.state, h.model, h.trace_id,
+  RETURNING h.id, h.organization_id, h.wallet_id, h.amount, h.captured, h.shortfall, h.state, h.model, h.trace_id,
     h.run_id, h.node_id, h.api_key_id, h.user_id, fair.n, fair.balance, fair.outcome,
     fair.usage_source, fair.prompt_tokens, fair.cached_tokens, fair.completion_tokens,
     fair.deployment, fair.latency_ms, fair.ttft_ms, fair.stream
@@ -128,18 +128,18 @@ WITH told AS (
         FROM closed GROUP BY 1) s
   WHERE w.id = s.wallet_id
 ), booked AS (
-  INSERT INTO billing_ledgerentry (wallet_id, kind, debit, credit, amount, balance_after, hold_id,
-    note, trace_id, user_id, created_at)
-  SELECT wallet_id, 'capture', 'wallet', 'sales', captured,
+  INSERT INTO billing_ledgerentry (organization_id, wallet_id, kind, debit, credit, amount,
+    balance_after, hold_id, note, trace_id, user_id, created_at)
+  SELECT organization_id, wallet_id, 'capture', 'wallet', 'sales', captured,
     balance - sum(captured) OVER (PARTITION BY wallet_id ORDER BY n), id, model, trace_id,
     user_id, now()
   FROM closed WHERE state = 'captured' ORDER BY n
 ), used AS (
-  INSERT INTO billing_usagerecord (wallet_id, hold_id, model, deployment, prompt_tokens,
-    cached_tokens, completion_tokens, cost, shortfall, usage_source, outcome, latency_ms, ttft_ms,
+  INSERT INTO billing_usagerecord (organization_id, wallet_id, hold_id, model, deployment,
+    prompt_tokens, cached_tokens, completion_tokens, cost, shortfall, usage_source, outcome, latency_ms, ttft_ms,
     stream, trace_id, run_id, node_id, api_key_id, user_id, created_at)
-  SELECT wallet_id, id, model, deployment, prompt_tokens, cached_tokens, completion_tokens,
-    captured, shortfall, usage_source, outcome, latency_ms, ttft_ms, stream, trace_id, run_id,
+  SELECT organization_id, wallet_id, id, model, deployment, prompt_tokens, cached_tokens,
+    completion_tokens, captured, shortfall, usage_source, outcome, latency_ms, ttft_ms, stream, trace_id, run_id,
     node_id, api_key_id, user_id, now()
   FROM closed ORDER BY n
 )

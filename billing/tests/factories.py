@@ -20,6 +20,7 @@ class WalletFactory(DjangoModelFactory):
     @factory.post_generation
     def funded(self, create, extracted, **kwargs):
         LedgerEntry.objects.create(
+            organization_id=self.organization_id,
             wallet=self,
             kind="topup",
             debit="funding",

@@ -12,7 +12,13 @@ def open_hold(wallet, amount=100, **fields):
     wallet.save()
     fields = {"expires_at": now() + timedelta(minutes=15), "model": "gpt-test", **fields}
     ref = f"ref-{Hold.objects.count()}"
-    return Hold.objects.create(wallet=wallet, amount=amount, billing_ref=ref, **fields)
+    return Hold.objects.create(
+        organization_id=wallet.organization_id,
+        wallet=wallet,
+        amount=amount,
+        billing_ref=ref,
+        **fields,
+    )
 
 
 def captured_hold(wallet, amount=100, **usage):
@@ -23,6 +29,7 @@ def captured_hold(wallet, amount=100, **usage):
     wallet.balance -= amount
     wallet.save()
     LedgerEntry.objects.create(
+        organization_id=wallet.organization_id,
         wallet=wallet,
         kind="capture",
         debit="wallet",
@@ -34,7 +41,12 @@ def captured_hold(wallet, amount=100, **usage):
     )
     usage = {"model": "gpt-test", "usage_source": "provider", "outcome": "ok", **usage}
     UsageRecord.objects.create(
-        wallet=wallet, hold=hold, cost=amount, trace_id=hold.trace_id, **usage
+        organization_id=wallet.organization_id,
+        wallet=wallet,
+        hold=hold,
+        cost=amount,
+        trace_id=hold.trace_id,
+        **usage,
     )
     hold.refresh_from_db()
     return hold
