@@ -122,8 +122,6 @@ SHARED = {
     "billing.Price": "without an organization it is the installation's own",
 }
 """Models without an organization of their own, or not always, and why."""
-UNDER_A_WALLET = {"billing.Hold", "billing.LedgerEntry", "billing.UsageRecord"}
-"""Reached through their wallet alone, which carries the organization; free to carry it too."""
 
 
 def our_models():
@@ -140,7 +138,7 @@ def has_organization(model):
 def test_every_row_carries_its_organization():
     without = {model._meta.label for model in our_models() if not has_organization(model)}
 
-    assert sorted(without - set(SHARED) - UNDER_A_WALLET) == []
+    assert sorted(without - set(SHARED)) == []
 
 
 def test_no_exception_has_outlived_its_reason():
