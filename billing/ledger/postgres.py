@@ -59,7 +59,8 @@ WITH asked AS (
     OFFSET 0) known ON true
   WHERE known.taken IS NULL
 ), placed AS (
-  INSERT INTO billing_hold (id, organization_id, wallet_id, billing_ref, request_hash, amount, captured, shortfall,
+  INSERT INTO billing_hold (id, organization_id, wallet_id, billing_ref, request_hash, amount,
+    captured, shortfall,
     state, live, model, price_id, trace_id, run_id, node_id, api_key_id, user_id, created_at,
     expires_at)
   SELECT id, organization_id, wallet_id, billing_ref, request_hash, amount, 0, 0,
@@ -118,7 +119,8 @@ WITH told AS (
     shortfall = fair.cost - fair.taken, answer = fair.answer, live = fair.finished,
     settled_at = now()
   FROM fair WHERE h.id = fair.id AND h.state NOT IN ('captured', 'released')
-  RETURNING h.id, h.organization_id, h.wallet_id, h.amount, h.captured, h.shortfall, h.state, h.model, h.trace_id,
+  RETURNING h.id, h.organization_id, h.wallet_id, h.amount, h.captured, h.shortfall, h.state,
+    h.model, h.trace_id,
     h.run_id, h.node_id, h.api_key_id, h.user_id, fair.n, fair.balance, fair.outcome,
     fair.usage_source, fair.prompt_tokens, fair.cached_tokens, fair.completion_tokens,
     fair.deployment, fair.latency_ms, fair.ttft_ms, fair.stream
@@ -136,10 +138,12 @@ WITH told AS (
   FROM closed WHERE state = 'captured' ORDER BY n
 ), used AS (
   INSERT INTO billing_usagerecord (organization_id, wallet_id, hold_id, model, deployment,
-    prompt_tokens, cached_tokens, completion_tokens, cost, shortfall, usage_source, outcome, latency_ms, ttft_ms,
+    prompt_tokens, cached_tokens, completion_tokens, cost, shortfall, usage_source, outcome,
+    latency_ms, ttft_ms,
     stream, trace_id, run_id, node_id, api_key_id, user_id, created_at)
   SELECT organization_id, wallet_id, id, model, deployment, prompt_tokens, cached_tokens,
-    completion_tokens, captured, shortfall, usage_source, outcome, latency_ms, ttft_ms, stream, trace_id, run_id,
+    completion_tokens, captured, shortfall, usage_source, outcome, latency_ms, ttft_ms, stream,
+    trace_id, run_id,
     node_id, api_key_id, user_id, now()
   FROM closed ORDER BY n
 )

@@ -29,10 +29,12 @@ from billing.ledger.shapes import (
 from core.groupcommit import GroupCommitter
 
 PLACE = """
-INSERT INTO billing_hold (organization_id, id, wallet_id, billing_ref, request_hash, amount, captured, shortfall,
+INSERT INTO billing_hold (organization_id, id, wallet_id, billing_ref, request_hash, amount,
+  captured, shortfall,
   state, live, model, price_id, trace_id, run_id, node_id, api_key_id, user_id, created_at,
   expires_at)
-VALUES ((SELECT organization_id FROM billing_wallet WHERE id = %s), %s, %s, %s, %s, %s, 0, 0, 'open',
+VALUES ((SELECT organization_id FROM billing_wallet WHERE id = %s), %s, %s, %s, %s, %s, 0, 0,
+  'open',
   1, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 MOVE = "UPDATE billing_wallet SET held = held + %s, balance = balance - %s WHERE id = %s"
@@ -44,13 +46,15 @@ WHERE id = %s
 BOOK = """
 INSERT INTO billing_ledgerentry (organization_id, wallet_id, kind, debit, credit, amount,
   balance_after, hold_id, note, trace_id, user_id, created_at)
-SELECT organization_id, wallet_id, 'capture', 'wallet', 'sales', captured, %s, id, model, trace_id, user_id,
+SELECT organization_id, wallet_id, 'capture', 'wallet', 'sales', captured, %s, id, model, trace_id,
+  user_id,
   settled_at
 FROM billing_hold WHERE id = %s
 """
 USE = """
 INSERT INTO billing_usagerecord (organization_id, wallet_id, hold_id, model, cost, shortfall,
-  trace_id, run_id, node_id, api_key_id, user_id, created_at, deployment, prompt_tokens, cached_tokens,
+  trace_id, run_id, node_id, api_key_id, user_id, created_at, deployment, prompt_tokens,
+    cached_tokens,
   completion_tokens, usage_source, outcome, latency_ms, ttft_ms, stream)
 SELECT organization_id, wallet_id, id, model, captured, shortfall, trace_id, run_id, node_id,
   api_key_id, user_id, settled_at, %s, %s, %s, %s, %s, %s, %s, %s, %s
