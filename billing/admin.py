@@ -20,10 +20,11 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWi
 from billing.actions import adjust_wallet, refund_capture, release_hold, top_up_wallet
 from billing.forms import new_ref
 from billing.models import NANOS, Hold, LedgerEntry, Price, UsageRecord, Wallet
-from core.admin import ConsoleAdmin, ReadOnlyAdmin
+from core.admin import ReadOnlyAdmin
 from core.errors import DomainError
 from core.templatetags.ui import money
 from orgs.access import Actor
+from orgs.console import AuditedAdmin
 from orgs.models import Role
 
 
@@ -229,7 +230,7 @@ class UsageRecordAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Price)
-class PriceAdmin(ConsoleAdmin):
+class PriceAdmin(AuditedAdmin):
     """Common prices are set here; a price that calls were made under is history and stays."""
 
     list_display = ("model", "organization", "valid_from", "shown_input", "shown_output")

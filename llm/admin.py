@@ -6,8 +6,9 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from core.admin import ConsoleAdmin, ReadOnlyTabularInline
+from core.admin import ReadOnlyTabularInline
 from llm.models import Model, Provider
+from orgs.console import AuditedAdmin
 
 
 class ModelInline(ReadOnlyTabularInline):
@@ -16,7 +17,7 @@ class ModelInline(ReadOnlyTabularInline):
 
 
 @admin.register(Provider)
-class ProviderAdmin(ConsoleAdmin):
+class ProviderAdmin(AuditedAdmin):
     list_display = ("name", "organization", "kind", "base_url", "has_key", "enabled")
     list_filter = ("kind", "enabled")
     list_select_related = ("organization",)
@@ -30,7 +31,7 @@ class ProviderAdmin(ConsoleAdmin):
 
 
 @admin.register(Model)
-class ModelAdmin(ConsoleAdmin):
+class ModelAdmin(AuditedAdmin):
     list_display = (
         "name",
         "organization",

@@ -9,6 +9,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from core.admin import ReadOnlyAdmin
 from core.templatetags.ui import money
 from orgs.access import Actor
+from orgs.console import AuditedAdmin
 from orgs.models import Role
 from workflows.actions import cancel_run
 from workflows.errors import RunFinished
@@ -47,7 +48,7 @@ class GrantInline(TabularInline):
 
 
 @admin.register(Workflow)
-class WorkflowAdmin(ModelAdmin):
+class WorkflowAdmin(AuditedAdmin):
     list_display = ("name", "organization", "mode", "published", "latest_number", "updated_at")
     list_filter = ("mode", "created_at")
     list_select_related = ("organization", "published")
