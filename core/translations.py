@@ -42,25 +42,49 @@ Found = dict[Text, str]
 def texts_of(root: Path, folders: list[str], engine: TemplateEngine | None = None) -> Found:
     """Every text under `root/<folder>`, tests and migrations left out."""
     found: Found = {}
-    for folder in folders:
-        for path in sorted((root / folder).rglob("*")):
-            if {"tests", "migrations"} & set(path.relative_to(root).parts):
-                continue
-            place = str(path.relative_to(root))
-            for line, text in _read(path, engine or Engine.get_default()):
-                found.setdefault(text, f"{place}:{line}")
+    paths = list(_files(root, folders))
+    refusals = _refusals(paths)
+    for path in paths:
+        place = str(path.relative_to(root))
+        for line, text in _read(path, engine or Engine.get_default(), refusals):
+            found.setdefault(text, f"{place}:{line}")
     return found
 
 
-def _read(path: Path, engine: TemplateEngine) -> Iterator[tuple[int, Text]]:
+def _files(root: Path, folders: list[str]) -> Iterator[Path]:
+    for folder in folders:
+        for path in sorted((root / folder).rglob("*")):
+            if not {"tests", "migrations"} & set(path.relative_to(root).parts):
+                yield path
+
+
+def _refusals(paths: list[Path]) -> set[str]:
+    """Names of all kinds of DomainError, read from the sources: not all of them are imported."""
+    bases: dict[str, set[str]] = {}
+    for path in paths:
+        if path.suffix == ".py":
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ClassDef):
+                    names = {_last_name(base) for base in node.bases}
+                    bases.setdefault(node.name, set()).update(names)
+    found = {DomainError.__name__}
+    while more := {name for name, above in bases.items() if above & found} - found:
+        found |= more
+    return found
+
+
+def _last_name(base: ast.expr) -> str:
+    return base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
+
+
+def _read(path: Path, engine: TemplateEngine, refusals: set[str]) -> Iterator[tuple[int, Text]]:
     if path.suffix == ".py":
-        yield from _python_texts(ast.parse(path.read_text()))
+        yield from _python_texts(ast.parse(path.read_text()), refusals)
     elif path.suffix in {".html", ".txt"} and "templates" in path.parts:
         yield from _template_texts(path.read_text(), engine)
 
 
-def _python_texts(tree: ast.AST) -> Iterator[tuple[int, Text]]:
-    refusals = {kind.__name__ for kind in _refusals(DomainError)}
+def _python_texts(tree: ast.AST, refusals: set[str]) -> Iterator[tuple[int, Text]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             if _name(node.exc) in refusals:
@@ -69,12 +93,6 @@ def _python_texts(tree: ast.AST) -> Iterator[tuple[int, Text]]:
             yield from _constants(node, 1)
         elif isinstance(node, ast.Call) and _name(node) in PLURAL_CALLS:
             yield from _constants(node, 2)
-
-
-def _refusals(kind: type[DomainError]) -> Iterator[type[DomainError]]:
-    for below in kind.__subclasses__():
-        yield below
-        yield from _refusals(below)
 
 
 def _name(call: ast.Call) -> str:
