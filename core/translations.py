@@ -21,7 +21,7 @@ from django.templatetags.i18n import BlockTranslateNode, TranslateNode
 from django.utils.functional import Promise
 from django.utils.translation import override
 
-from core.errors import DomainError
+from core import errors
 
 CALLS = {"_", "gettext", "gettext_lazy", "gettext_noop"}
 PLURAL_CALLS = {"ngettext", "ngettext_lazy"}
@@ -67,7 +67,7 @@ def _refusals(paths: list[Path]) -> set[str]:
                 if isinstance(node, ast.ClassDef):
                     names = {_last_name(base) for base in node.bases}
                     bases.setdefault(node.name, set()).update(names)
-    found = {DomainError.__name__}
+    found = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
     while more := {name for name, above in bases.items() if above & found} - found:
         found |= more
     return found

@@ -89,8 +89,9 @@ def main() -> int:
     places = "SQLite" if lost else "SQLite, and on PostgreSQL and Redis"
     print(f"Testing on {places} …", flush=True)
     environment = {"DATABASE_URL": DATABASE, "REDIS_URL": REDIS}
-    # A browser sees the same pages on either database: its journeys run once.
-    services = None if lost else start(environment, ["--ignore=tests/browser"])
+    # What touches neither database nor broker, and what a browser sees, is the same on both.
+    again = ["--ignore=tests/browser", "-m", "django_db or services"]
+    services = None if lost else start(environment, again)
     embedded = start({}, browser)
     codes = [finish("Embedded: SQLite, in-process broker", embedded)]
     if services:

@@ -23,6 +23,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import psycopg
+import pytest
 import redis
 import yaml
 from django.conf import settings
@@ -189,6 +190,7 @@ ON_SERVICES = settings.REDIS_URL and settings.DATABASES["default"]["ENGINE"].end
 
 if ON_SERVICES:
 
+    @pytest.mark.services
     def test_the_services_of_compose_work_together():
         with ExitStack() as stack:
             environment = stack.enter_context(services())

@@ -1,0 +1,87 @@
+"""Live hints reach whoever listens, and nobody else; on Redis between event loops too."""
+
+import asyncio
+import threading
+
+import pytest
+from django.conf import settings
+
+from core.bus import QUEUE_LENGTH, LocalBus, RedisBus
+
+pytestmark = pytest.mark.services
+BUSES = [LocalBus, *([lambda: RedisBus(settings.REDIS_URL)] if settings.REDIS_URL else [])]
+
+
+@pytest.fixture(params=BUSES, ids=["local", "redis"][: len(BUSES)])
+def bus(request):
+    return request.param()
+
+
+async def settle():
+    """A subscription on Redis takes a moment; a message sent before it is lost by design."""
+    await asyncio.sleep(0.3)
+
+
+async def test_a_listener_hears_its_channel_in_order(bus):
+    async with bus.listen("run:a") as inbox, bus.listen("run:b") as other:
+        await settle()
+        for n in range(3):
+            bus.publish("run:a", {"seq": n})
+
+        heard = [await inbox.next(2.0) for _ in range(3)]
+
+        assert heard == [{"seq": 0}, {"seq": 1}, {"seq": 2}]
+        assert await other.next(0.05) is None
+
+
+async def test_two_listeners_hear_the_same(bus):
+    async with bus.listen("run:a") as one, bus.listen("run:a") as two:
+        await settle()
+        bus.publish("run:a", {"seq": 1})
+
+        assert await one.next(2.0) == await two.next(2.0) == {"seq": 1}
+
+
+async def test_who_has_left_hears_nothing_and_costs_nothing(bus):
+    async with bus.listen("run:a"):
+        await settle()
+
+    bus.publish("run:a", {"seq": 1})
+    await settle()
+
+    async with bus.listen("run:a") as inbox:
+        assert await inbox.next(0.05) is None
+
+
+async def test_a_message_crosses_from_another_threads_loop(bus):
+    async with bus.listen("run:a") as inbox:
+        await settle()
+
+        async def speak():
+            bus.publish("run:a", {"seq": 7})
+            await asyncio.sleep(0.3)
+
+        speaker = threading.Thread(target=asyncio.run, args=(speak(),))
+        speaker.start()
+
+        assert await inbox.next(3.0) == {"seq": 7}
+        await asyncio.to_thread(speaker.join)
+
+
+async def test_a_slow_listener_loses_the_oldest_hints_only():
+    bus = LocalBus()
+    async with bus.listen("run:a") as inbox:
+        for n in range(QUEUE_LENGTH + 10):
+            bus.publish("run:a", {"seq": n})
+        await asyncio.sleep(0)
+
+        assert await inbox.next(1.0) == {"seq": 10}
+
+
+async def test_an_absent_redis_is_survived():
+    bus = RedisBus("redis://127.0.0.1:9/0")
+
+    bus.publish("run:a", {"seq": 1})
+    await asyncio.sleep(0.2)
+    bus.publish("run:a", {"seq": 2})
+    await asyncio.sleep(0.2)
