@@ -22,6 +22,7 @@ from orgs.pages import page
 from orgs.permissions import GRANTABLE
 from workflows.actions import cancel_run, import_flow, publish_version, read_flow, start_run
 from workflows.actions.flows import MAX_BYTES
+from workflows.dify.texts import localize
 from workflows.drawing import draw
 from workflows.errors import ImportRefused, InvalidRunInput
 from workflows.inputs import start_variables
@@ -81,7 +82,16 @@ def _import(
 
 
 def _report_context(report: Any, definition: Any) -> dict[str, Any]:
-    return {"report": report, "drawing": draw(definition) if definition else None}
+    return {"report": _spoken(report), "drawing": draw(definition) if definition else None}
+
+
+def _spoken(report: Any) -> dict[str, Any]:
+    """The report with its sentences in the reader's language."""
+    said = {
+        section: [{**row, "message": localize(section, row)} for row in report.get(section, ())]
+        for section in ("faults", "warnings", "repairs")
+    }
+    return {**report, **said}
 
 
 @require_GET
@@ -102,7 +112,7 @@ def workflow(request: HttpRequest, pk: UUID) -> HttpResponse:
             "version": shown,
             "versions": versions.defer("definition", "report")[:20],
             "drawing": draw(shown.definition) if shown else None,
-            "report": shown.report if shown else None,
+            "report": _spoken(shown.report) if shown and shown.report else None,
             "variables": start_variables(shown.definition) if shown else [],
             "runs": _with_names(found.runs.order_by("-pk"))[:8],
             "may_run": can(actor, "workflow.run", found),

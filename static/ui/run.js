@@ -81,7 +81,11 @@
   const active = view.querySelector('.ui-node:is([data-state="running"], [data-state="waiting"], [data-state="failed"])');
   active?.scrollIntoView({ block: "center", inline: "center" });
   view.addEventListener("click", (event) => {
-    if (event.target.closest("[data-node]")) document.getElementById("tab-detail").click();
+    const chosen = event.target.closest("[data-node]");
+    if (!chosen) return;
+    view.querySelectorAll(".ui-node.selected").forEach((node) => node.classList.remove("selected"));
+    chosen.classList.add("selected");
+    document.getElementById("tab-detail").click();
   });
   if (view.dataset.live !== "1") return;
   const source = new EventSource(`${view.dataset.stream}?after=${view.dataset.seq}`);
