@@ -117,5 +117,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
 
 def localize(section: str, finding: Mapping[str, Any]) -> str:
     """The sentence of a stored finding in the active language."""
-    template = TEXTS[section].get(finding["code"])
-    return gettext(template).format(**finding["params"]) if template else str(finding["message"])
+    template = TEXTS[section].get(finding.get("code", ""))
+    if template is None or "params" not in finding:  # of an earlier release: as it was written
+        return str(finding.get("message", ""))
+    return gettext(template).format(**finding["params"])
