@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: run test demo check format lock install install-dev messages bench-engine bench-gateway screenshots clean
+.PHONY: run test demo check check-types check-rest format lock install install-dev messages bench-engine bench-gateway screenshots clean
 
 run: install ## serve web, worker and beat; prints address and sign-in; Ctrl-C ends it
 	@exec $(BIN)/python manage.py up $(if $(PORT),--port $(PORT))
@@ -17,9 +17,14 @@ demo: install ## the main job from end to end in the terminal; FILE= and INPUTS=
 	@DATA_DIR=$${DATA_DIR:-data/demo} LOG_LEVEL=$${LOG_LEVEL:-ERROR} LOG_FORMAT=console $(BIN)/python manage.py demo $(if $(FILE),--file "$(FILE)") $(if $(INPUTS),--inputs '$(INPUTS)')
 
 check: install-dev ## everything a machine can judge without running the product
+	@$(MAKE) --no-print-directory --output-sync=target -j2 check-types check-rest
+
+check-types: install-dev
+	$(BIN)/mypy .
+
+check-rest: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	PRODUCTION=1 PUBLIC_URL=https://loomwork.example SECRET_KEY=$$($(BIN)/python -c "import secrets; print(secrets.token_urlsafe(60))") \
