@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery, bootsteps
+from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
 
@@ -15,8 +16,8 @@ app.autodiscover_tasks()
 class Engine(bootsteps.StartStopStep):
     """The engine lives and dies with its worker: when that is told to stop, runs are handed back.
 
-    Only in a pool of threads, where worker and engine share the process; a forked child starts
-    its own with the first message it gets.
+    Only in a pool of threads, where worker and engine share the process. A forked child starts its
+    own with the first message it gets; when it ends, others take its runs once its lease lapses.
     """
 
     requires = ("celery.worker.components:Pool",)
@@ -33,7 +34,7 @@ class Engine(bootsteps.StartStopStep):
     def stop(self, parent: Any) -> None:
         from workflows.runtime.worker import stop_worker  # noqa: PLC0415
 
-        stop_worker(10)
+        stop_worker(settings.ENGINE_GRACE_SECONDS)
 
 
 app.steps["worker"].add(Engine)

@@ -12,7 +12,6 @@ from celery.beat import EmbeddedService
 from celery.worker import WorkController
 
 from config.celery import app
-from workflows.runtime.worker import stop_worker
 
 _parts: list[Any] = []
 
@@ -48,12 +47,11 @@ def start_embedded_worker(concurrency: int = 8) -> None:
     _parts.extend((worker, beat))
 
 
-def stop_embedded_worker(timeout: float = 8.0) -> None:
-    """Hand unfinished runs back, then stop beat and worker."""
+def stop_embedded_worker() -> None:
+    """Stop beat, then the worker, whose engine hands unfinished runs back."""
     if not _parts:
         return
     worker, beat = _parts
-    stop_worker(timeout)
     beat.stop(wait=False)
     worker.stop()
     _parts.clear()

@@ -3,14 +3,13 @@
 import asyncio
 
 from celery import shared_task
-from celery.signals import worker_process_shutdown, worker_shutdown
 from django.core.cache import cache
 
 from core.bus import get_bus
 from core.queue import send
 from workflows.runtime.channels import channel_of
 from workflows.runtime.sweep import sweep as sweep_runs
-from workflows.runtime.worker import get_worker, stop_worker
+from workflows.runtime.worker import get_worker
 
 BELL = "engine-bell"
 BELL_SECONDS = 3
@@ -21,13 +20,6 @@ def pump() -> None:
     """Runs are ready: wake this process's engine."""
     cache.delete(BELL)
     get_worker().ring()
-
-
-@worker_shutdown.connect
-@worker_process_shutdown.connect
-def hand_back(**_: object) -> None:
-    """A worker that is told to end gives its runs to others at once, not when its lease lapses."""
-    stop_worker()
 
 
 def ring() -> None:

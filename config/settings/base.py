@@ -322,6 +322,7 @@ VIEWFLOW = {"AUTOREGISTER": False}
 OUTGOING_ALLOW = networks("OUTGOING_ALLOW")
 ENGINE_SLOTS = env.int("ENGINE_SLOTS", default=256)
 ENGINE_LEASE_SECONDS = env.int("ENGINE_LEASE_SECONDS", default=30)
+ENGINE_GRACE_SECONDS = env.int("ENGINE_GRACE_SECONDS", default=10)
 
 # --- words, time, logs
 LANGUAGE_CODE = "en"

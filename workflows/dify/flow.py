@@ -1,6 +1,5 @@
 """The flow while it is being imported: nodes and edges that still know their place in the file."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,9 +73,6 @@ class Flow:
 
     def of_kind(self, *kinds: str) -> list[FlowNode]:
         return [node for node in self.nodes.values() if node.kind in kinds]
-
-    def out_of(self, node_id: str) -> Iterator[FlowEdge]:
-        return (edge for edge in self.edges if edge.source == node_id)
 
 
 def step_into(value: Any, key: str | int) -> Any:

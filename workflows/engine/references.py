@@ -43,13 +43,6 @@ def references_in(text: str) -> list[Ref]:
     return [part for part in parse_template(text) if isinstance(part, Ref)]
 
 
-def selector_of(value: object) -> Ref | None:
-    """A configured selector: a list of at least two names."""
-    if isinstance(value, (list, tuple)) and len(value) > 1:
-        return Ref(tuple(str(part) for part in value))
-    return None
-
-
 def reads_of(data: Any, known: Iterable[str]) -> Iterator[Ref]:
     """Every reference inside a node's data: in texts, as `…selector`, in `variables` of lists.
 

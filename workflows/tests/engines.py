@@ -80,6 +80,30 @@ class EngineProcess:
         self.process.stdout.close()
 
 
+class CeleryProcess:
+    """A real Celery worker on the test's database, without a broker to be rung by."""
+
+    def __init__(self, grace=1):
+        command = ["-m", "celery", "-A", "config", "worker", "-P", "threads", "-c", "2"]
+        self.process = subprocess.Popen(
+            [sys.executable, *command, "-Q", "engine,default", "--without-mingle"],
+            cwd=ROOT,
+            env=os.environ
+            | {
+                "DATABASE_URL": database_url(),
+                "REDIS_URL": "",
+                "DJANGO_SETTINGS_MODULE": "config.settings.test",
+                "ENGINE_GRACE_SECONDS": str(grace),
+            },
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def terminate(self):
+        self.process.terminate()
+        self.process.wait(30)
+
+
 def database_url():
     options = connection.settings_dict
     if connection.vendor == "sqlite":

@@ -12,12 +12,12 @@ from core.tests.servers import LocalServer
 from llm.tests.factories import model_at
 from orgs.tests.factories import actor_in
 from workflows.actions import start_run
-from workflows.models import Event, Run, Step
+from workflows.models import Event, Run, Step, WorkerProcess
 from workflows.runner import Change
 from workflows.runner import Event as RunEvent
 from workflows.runtime.store import open_store
 from workflows.runtime.store.base import Commit
-from workflows.tests.engines import EngineProcess, engine, until, wait_for
+from workflows.tests.engines import CeleryProcess, EngineProcess, engine, until, wait_for
 from workflows.tests.factories import chain_of_calls, published
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -117,6 +117,24 @@ def test_an_engine_that_stops_hands_its_runs_back_at_once(upstream):
         wait_for(run)
 
     assert run.crashes == 0
+    assert_paid_once(run, model)
+
+
+def test_a_celery_worker_that_is_told_to_end_hands_its_runs_back_at_once(upstream):
+    model, server = upstream
+    model.seconds = 2.0
+    run = start_chain(server)
+    worker = CeleryProcess()
+    until(lambda: model.keys)
+
+    worker.terminate()
+
+    run.refresh_from_db()
+    assert (run.state, run.owner, run.crashes) == (Run.State.QUEUED, None, 0)
+    assert not WorkerProcess.objects.exists()
+    model.seconds = 0.0
+    with engine():
+        wait_for(run)
     assert_paid_once(run, model)
 
 
