@@ -65,9 +65,7 @@ def _runs(actor: Actor, trace_id: str) -> Iterator[Trail]:
 
 
 def _calls(actor: Actor, trace_id: str) -> Iterator[Trail]:
-    rows = UsageRecord.objects.filter(
-        wallet__organization_id=actor.organization_id, trace_id=trace_id
-    )
+    rows = UsageRecord.objects.of(actor.organization_id).filter(trace_id=trace_id)
     for row in rows.order_by("pk")[:MOST]:
         yield Trail(
             "call",
@@ -87,9 +85,7 @@ def _calls(actor: Actor, trace_id: str) -> Iterator[Trail]:
 
 
 def _ledger(actor: Actor, trace_id: str) -> Iterator[Trail]:
-    rows = LedgerEntry.objects.filter(
-        wallet__organization_id=actor.organization_id, trace_id=trace_id
-    )
+    rows = LedgerEntry.objects.of(actor.organization_id).filter(trace_id=trace_id)
     for row in rows.order_by("pk")[:MOST]:
         yield Trail(
             "ledger",

@@ -8,13 +8,17 @@ with LocalServer(answer) as server:
 """
 
 import asyncio
+import contextlib
+import socket
 import ssl
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+import uvicorn
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
@@ -87,3 +91,22 @@ class LocalServer:
             )
         )
         return await self._handler(request)
+
+
+@contextlib.contextmanager
+def uvicorn_serving(application, lifespan="off"):
+    """An ASGI application on a real port of this process; yields `http://127.0.0.1:port`."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(application, log_config=None, lifespan=lifespan, access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(15)
+        listener.close()
+        assert not thread.is_alive()

@@ -159,3 +159,29 @@ async def run_node(found, values=None, services=None, **system):
     made, _ = context(found, values, services, **system)
     kind = KINDS[found["type"]]
     return await kind.run(made, kind.config.model_validate(found["data"]))
+
+
+TWO_MODELS = chain(
+    start(),
+    template("t", "T"),
+    llm("m", "ask {{#t.output#}}"),
+    llm("n", "then {{#m.text#}}"),
+    end(o="n.text"),
+)
+
+
+def branch(node_id, path="start.x", value="yes"):
+    condition = {
+        "variable_selector": path.split("."),
+        "comparison_operator": "is",
+        "value": value,
+    }
+    return node(node_id, "if-else", cases=[{"case_id": "yes", "conditions": [condition]}])
+
+
+def kinds(change):
+    return [event.kind for event in change.events]
+
+
+def settled(journal):
+    return [step.node_id for step in journal.steps]

@@ -8,43 +8,21 @@ from workflows.flowtests import MemoryJournal
 from workflows.nodes.base import NodeFailed
 from workflows.runner import RunState, advance, graph_of
 from workflows.tests.flows import (
+    TWO_MODELS,
     World,
     answer,
+    branch,
     chain,
     end,
     flow,
+    kinds,
     llm,
-    node,
     run,
+    settled,
     start,
     task,
     template,
 )
-
-TWO_MODELS = chain(
-    start(),
-    template("t", "T"),
-    llm("m", "ask {{#t.output#}}"),
-    llm("n", "then {{#m.text#}}"),
-    end(o="n.text"),
-)
-
-
-def branch(node_id, path="start.x", value="yes"):
-    condition = {
-        "variable_selector": path.split("."),
-        "comparison_operator": "is",
-        "value": value,
-    }
-    return node(node_id, "if-else", cases=[{"case_id": "yes", "conditions": [condition]}])
-
-
-def kinds(change):
-    return [event.kind for event in change.events]
-
-
-def settled(journal):
-    return [step.node_id for step in journal.steps]
 
 
 async def test_pure_steps_ride_with_the_next_effect_and_its_start():

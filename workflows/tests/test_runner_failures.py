@@ -10,41 +10,20 @@ from workflows.flowtests import MemoryJournal
 from workflows.nodes.base import NodeFailed
 from workflows.runner import Limits, RunState
 from workflows.tests.flows import (
+    TWO_MODELS,
     World,
+    branch,
     chain,
     end,
     flow,
+    kinds,
     llm,
     node,
     run,
+    settled,
     start,
     template,
 )
-
-TWO_MODELS = chain(
-    start(),
-    template("t", "T"),
-    llm("m", "ask {{#t.output#}}"),
-    llm("n", "then {{#m.text#}}"),
-    end(o="n.text"),
-)
-
-
-def branch(node_id, path="start.x", value="yes"):
-    condition = {
-        "variable_selector": path.split("."),
-        "comparison_operator": "is",
-        "value": value,
-    }
-    return node(node_id, "if-else", cases=[{"case_id": "yes", "conditions": [condition]}])
-
-
-def kinds(change):
-    return [event.kind for event in change.events]
-
-
-def settled(journal):
-    return [step.node_id for step in journal.steps]
 
 
 class Refused(DomainError):

@@ -10,9 +10,11 @@ from workflows.tests.flows import (
     World,
     end,
     flow,
+    kinds,
     llm,
     node,
     run,
+    settled,
     start,
     task,
 )
@@ -33,14 +35,6 @@ def asking():
         end("late", late="ask.__action_id"),
         edges=["start -> ask", "ask:approve -> yes", "ask:reject -> no", "ask:__timeout -> late"],
     )
-
-
-def kinds(change):
-    return [event.kind for event in change.events]
-
-
-def settled(journal):
-    return [step.node_id for step in journal.steps]
 
 
 async def test_a_question_lays_the_run_to_rest():
