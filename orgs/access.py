@@ -29,6 +29,10 @@ class Actor:
     api_key_id: UUID | None = None
     scopes: frozenset[str] | None = None
     """None: everything the role allows; a key carries its scopes here and no role."""
+    project_id: UUID | None = None
+    """A key sees and makes things in its project alone; None for people."""
+    support_id: UUID | None = None
+    """The stay (`SupportAccess`) by which an operator is inside the organization."""
 
     @property
     def kind(self) -> str:
@@ -48,7 +52,12 @@ def operator_actor(organization_id: UUID, user_id: UUID | None) -> Actor:
 
 
 def key_actor(info: KeyInfo) -> Actor:
-    return Actor(organization_id=info.organization_id, api_key_id=info.key_id, scopes=info.scopes)
+    return Actor(
+        organization_id=info.organization_id,
+        api_key_id=info.key_id,
+        scopes=info.scopes,
+        project_id=info.project_id,
+    )
 
 
 def holds(actor: Actor, verb: str) -> bool:

@@ -32,6 +32,7 @@ class KeyInfo:
 
     key_id: UUID
     organization_id: UUID
+    project_id: UUID
     scopes: frozenset[str]
     expires_at: datetime | None
 
@@ -62,7 +63,9 @@ def verify_key(token: str) -> KeyInfo | None:
     if not hmac.compare_digest(expected, digest_of(token)) or row is None:
         return None
     _touch(row)
-    return KeyInfo(row.pk, row.organization_id, frozenset(row.scopes), row.expires_at)
+    return KeyInfo(
+        row.pk, row.organization_id, row.project_id, frozenset(row.scopes), row.expires_at
+    )
 
 
 def _touch(row: ApiKey) -> None:

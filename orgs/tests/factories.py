@@ -5,16 +5,23 @@ from factory.django import DjangoModelFactory
 
 from accounts.tests.factories import UserFactory
 from orgs.access import Actor
-from orgs.actions import create_key
+from orgs.actions import create_default_project, create_key
 from orgs.models import Membership, Organization, Role
 
 
 class OrganizationFactory(DjangoModelFactory):
     class Meta:
         model = Organization
+        skip_postgeneration_save = True
 
     name = factory.Sequence(lambda n: f"Organization {n}")
     slug = factory.Sequence(lambda n: f"organization-{n}")
+
+    @factory.post_generation
+    def project(self, create, extracted, **kwargs):
+        """As `found_organization` does it."""
+        if create:
+            create_default_project(self.pk)
 
 
 class MembershipFactory(DjangoModelFactory):

@@ -134,5 +134,8 @@ def test_a_key_is_bound_to_its_prefix():
 
     with pytest.raises(IntegrityError):
         ApiKey.objects.create(
-            organization_id=owner.organization_id, name="x", prefix=ApiKey.objects.get().prefix
+            organization_id=owner.organization_id,
+            project=ApiKey.objects.get().project,
+            name="x",
+            prefix=ApiKey.objects.get().prefix,
         )

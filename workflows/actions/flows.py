@@ -14,6 +14,7 @@ from audit.actions import record
 from core.errors import NotFound
 from files.actions import store_file
 from orgs.access import Actor, require
+from orgs.projects import project_of
 from workflows.dify import Imported, load_flow
 from workflows.errors import FileTooLarge, ImportRefused, UnboundTools
 from workflows.models import Workflow, WorkflowVersion
@@ -34,9 +35,17 @@ def checksum_of(definition: dict[str, Any]) -> str:
 
 
 def import_flow(
-    *, actor: Actor, raw: bytes, filename: str, name: str = "", workflow_id: UUID | None = None
+    *,
+    actor: Actor,
+    raw: bytes,
+    filename: str,
+    name: str = "",
+    workflow_id: UUID | None = None,
+    project_id: UUID | None = None,
 ) -> WorkflowVersion:
     """Store a flow file as version 1 of a new workflow, or as the next one of `workflow_id`.
+
+    A new one belongs to `project_id`, or where none is named to the organization's default project.
 
     The original is kept byte for byte. Raises ImportRefused, with the whole report in its detail,
     when the file has a fault; nothing is stored then.
@@ -45,6 +54,7 @@ def import_flow(
     imported = read_flow(raw, name=name)
     if imported.definition is None or not imported.report["ok"]:
         raise ImportRefused("The flow has faults; nothing was stored.", report=imported.report)
+    target = target or _new(actor, imported, filename, project_id)
     return _store_version(actor, target, imported, raw, filename)
 
 
@@ -60,18 +70,24 @@ def _target(actor: Actor, workflow_id: UUID | None) -> Workflow | None:
     return found
 
 
+def _new(actor: Actor, imported: Imported, filename: str, project_id: UUID | None) -> Workflow:
+    """Stored with its first version, not before."""
+    return Workflow(
+        organization_id=actor.organization_id,
+        project_id=project_of(actor, project_id),
+        name=(imported.name or filename)[:120],
+        description=imported.description[:5000],
+        mode=imported.mode,
+        created_by_id=actor.user_id,
+    )
+
+
 @transaction.atomic
 def _store_version(
-    actor: Actor, workflow: Workflow | None, imported: Imported, raw: bytes, filename: str
+    actor: Actor, workflow: Workflow, imported: Imported, raw: bytes, filename: str
 ) -> WorkflowVersion:
-    if workflow is None:
-        workflow = Workflow.objects.create(
-            organization_id=actor.organization_id,
-            name=(imported.name or filename)[:120],
-            description=imported.description[:5000],
-            mode=imported.mode,
-            created_by_id=actor.user_id,
-        )
+    if workflow._state.adding:
+        workflow.save(force_insert=True)
     workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
     workflow.latest_number += 1
     workflow.save(update_fields=["latest_number", "updated_at"])

@@ -22,6 +22,8 @@ class RunQuerySet(TenantQuerySet):
     def visible_to(self, actor: Actor) -> Self:
         """The organization's runs; for a guest those of the workflows shared with them."""
         mine = self.of(actor.organization_id)
+        if actor.project_id is not None:
+            mine = mine.filter(workflow__project_id=actor.project_id)
         if holds(actor, "run.view"):
             return mine
         return mine.filter(workflow__in=Workflow.objects.visible_to(actor))

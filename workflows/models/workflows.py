@@ -17,6 +17,8 @@ class WorkflowQuerySet(TenantQuerySet):
     def visible_to(self, actor: Actor) -> Self:
         """Every workflow of the organization for its people; for a guest those shared with them."""
         mine = self.of(actor.organization_id)
+        if actor.project_id is not None:
+            mine = mine.filter(project_id=actor.project_id)
         if holds(actor, "workflow.view"):
             return mine
         return mine.filter(pk__in=granted_ids(actor, Workflow, "workflow.view"))
@@ -29,6 +31,9 @@ class Workflow(TenantModel):
         WORKFLOW = "workflow", _("Workflow")
         CHAT = "advanced-chat", _("Chatflow")
 
+    project = models.ForeignKey(
+        "orgs.Project", models.PROTECT, related_name="+", verbose_name=_("project")
+    )
     name = models.CharField(_("name"), max_length=120)
     description = models.TextField(_("description"), blank=True)
     mode = models.CharField(_("mode"), max_length=16, choices=Mode, default=Mode.WORKFLOW)
@@ -53,6 +58,8 @@ class Workflow(TenantModel):
             ("run_workflow", "Can run workflow"),
             ("edit_workflow", "Can edit workflow"),
             ("publish_workflow", "Can publish workflow"),
+            ("approve_workflow", "Can approve workflow"),
+            ("admin_workflow", "Can administer workflow"),
         )
 
     def __str__(self) -> str:

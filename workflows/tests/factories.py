@@ -5,6 +5,7 @@ from itertools import pairwise
 import factory
 from factory.django import DjangoModelFactory
 
+from orgs.projects import default_project_id
 from orgs.tests.factories import OrganizationFactory
 from workflows.actions.flows import checksum_of
 from workflows.models import Run, Workflow, WorkflowVersion
@@ -110,6 +111,7 @@ class WorkflowFactory(DjangoModelFactory):
         model = Workflow
 
     organization = factory.SubFactory(OrganizationFactory)
+    project_id = factory.LazyAttribute(lambda row: default_project_id(row.organization.pk))
     name = factory.Sequence(lambda n: f"Workflow {n}")
 
 

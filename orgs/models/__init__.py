@@ -1,0 +1,28 @@
+"""Organizations, who belongs to them, what they own together, and how others get in."""
+
+from orgs.models.answers import StoredAnswer
+from orgs.models.invitations import Invitation
+from orgs.models.keys import ApiKey, ApiKeyQuerySet
+from orgs.models.members import Membership, MembershipQuerySet, Role
+from orgs.models.organizations import Organization
+from orgs.models.projects import Project
+from orgs.models.sso import SsoConnection, SsoDomain
+from orgs.models.support import SupportAccess
+from orgs.models.teams import Team, TeamMembership
+
+__all__ = [
+    "ApiKey",
+    "ApiKeyQuerySet",
+    "Invitation",
+    "Membership",
+    "MembershipQuerySet",
+    "Organization",
+    "Project",
+    "Role",
+    "SsoConnection",
+    "SsoDomain",
+    "StoredAnswer",
+    "SupportAccess",
+    "Team",
+    "TeamMembership",
+]
