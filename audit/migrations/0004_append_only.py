@@ -108,7 +108,7 @@ def run(postgres, sqlite):
     def apply(apps, schema_editor):
         vendor = schema_editor.connection.vendor
         for statement in postgres if vendor == "postgresql" else sqlite:
-            schema_editor.execute(statement)
+            schema_editor.execute(statement, params=None)
 
     return apply
 

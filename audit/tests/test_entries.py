@@ -144,6 +144,7 @@ def test_postgresql_refuses_truncating_and_deleting_without_retention():
 
     def run(statement):
         with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             cursor.execute(statement)
 
     refused(

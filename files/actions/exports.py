@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 
 LARGEST = 2 * 1024**3
 KEPT = timedelta(days=7)
-LEASE = timedelta(seconds=60)
-"""A worker that has not said how far it is for so long is taken for dead."""
+LEASE = timedelta(minutes=3)
+"""A worker silent for so long is taken for dead; handing a large file to the storage is silent."""
 BEAT = timedelta(seconds=2)
 ATTEMPTS = 5
 AT_ONCE = 5
