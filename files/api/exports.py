@@ -16,8 +16,8 @@ from rest_framework.response import Response
 from files.actions import cancel_export, download_export, start_export
 from files.api.attachment import Attachment, attachment_of
 from files.models import Export
-from files.sources import all_sources
-from orgs.access import can
+from files.sources import all_sources, source_of
+from orgs.access import can, require
 from orgs.api.access import OrgViewSet
 
 EXPORT = {
@@ -89,7 +89,14 @@ class ExportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> QuerySet[Export]:
-        return Export.objects.visible_to(self.actor)
+        if self.action == "list":
+            return Export.objects.visible_to(self.actor)
+        return Export.objects.of(self.actor.organization_id)
+
+    def get_object(self) -> Export:
+        export: Export = super().get_object()
+        require(self.actor, source_of(export.source).verb, export)
+        return export
 
     @extend_schema(
         summary="Start an export",
