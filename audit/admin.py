@@ -71,7 +71,15 @@ class ChainAdmin(ReadOnlyAdmin):
 
 @admin.register(DailyCount)
 class DailyCountAdmin(ReadOnlyAdmin):
-    list_display = ("day", "organization_id", "action", "outcome", "actor_kind", "actor_id", "count")
+    list_display = (
+        "day",
+        "organization_id",
+        "action",
+        "outcome",
+        "actor_kind",
+        "actor_id",
+        "count",
+    )
     list_filter = ("category", "outcome", "actor_kind", "day")
     search_fields = ("=organization_id", "=action", "=actor_id")
     ordering = ("-id",)

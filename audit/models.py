@@ -83,6 +83,11 @@ class Entry(models.Model):
                 name="audit_org_ip",
                 condition=models.Q(ip__isnull=False),
             ),
+            models.Index(
+                fields=("organization_id", "-id"),
+                name="audit_org_not_ok",
+                condition=models.Q(outcome__in=(REFUSED, FAILED)),
+            ),
             models.Index(fields=("at",), name="audit_at"),
         )
 

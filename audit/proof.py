@@ -71,9 +71,7 @@ def prove(organization_id: UUID, heads: Mapping[int, str] | None = None) -> Proo
     gone = later.pruned_to if later and chain and not head_fault(later) else 0
     known = chain.pruned_to if chain else 0
     proof.problems = [
-        problem
-        for problem in problems
-        if problem.seal is None or not known < problem.seal <= gone
+        problem for problem in problems if problem.seal is None or not known < problem.seal <= gone
     ][:NAMED]
     return proof
 
@@ -140,9 +138,7 @@ def _seal_problems(
 def _seals(organization_id: UUID, chain: Chain | None) -> Iterator[Seal]:
     after = 0
     while found := list(
-        Seal.objects.of(organization_id)
-        .filter(number__gt=after)
-        .order_by("number")[:SEALS_AT_ONCE]
+        Seal.objects.of(organization_id).filter(number__gt=after).order_by("number")[:SEALS_AT_ONCE]
     ):
         yield from found
         after = found[-1].number

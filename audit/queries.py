@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any, Self
 from uuid import UUID
 
@@ -77,17 +78,7 @@ def _parsed(name: str, text: str) -> Any:
         raise InvalidInput("There is no such filter.", field=name, known=list(NAMES))
     if len(text) > LONGEST or not is_storable(text):
         raise InvalidInput("A filter is a short, plain text.", field=name)
-    value: Any = text
-    if name in {"since", "until"}:
-        value = _moment(text, end=name == "until")
-    elif name in {"actor_id", "api_key_id"}:
-        value = _uuid(text)
-    elif name == "ip":
-        value = plain_address(text)
-    elif name == "outcome":
-        value = text if text in Entry.Outcome.values else None
-    elif name == "actor_kind":
-        value = text if text in Entry.ActorKind.values else None
+    value = _READERS[name](text) if name in _READERS else text
     if value is None:
         raise InvalidInput("This filter cannot be read.", field=name)
     return value
@@ -113,26 +104,33 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
+_READERS: dict[str, Callable[[str], Any]] = {
+    "since": partial(_moment, end=False),
+    "until": partial(_moment, end=True),
+    "actor_id": _uuid,
+    "api_key_id": _uuid,
+    "ip": plain_address,
+    "outcome": lambda text: text if text in Entry.Outcome.values else None,
+    "actor_kind": lambda text: text if text in Entry.ActorKind.values else None,
+}
+"""How a filter that is more than a text is read; None: it cannot be."""
+
+_EXACT = (
+    "category", "outcome", "actor_kind", "actor_id", "api_key_id", "target_type", "target_id",
+    "ip", "trace_id",
+)  # fmt: skip
+_OTHERS = {"since": "at__gte", "until": "at__lt", "q": "summary__icontains"}
+
+
 def find_entries(organization_id: UUID, filters: Filters) -> EntryQuerySet:
     """The organization's entries that fit, newest first by number."""
+    wanted = {name: getattr(filters, name) for name in _EXACT}
+    wanted |= {how: getattr(filters, name) for name, how in _OTHERS.items()}
     entries = Entry.objects.of(organization_id).order_by("-pk")
-    for name in ("category", "outcome", "actor_kind", "target_type", "target_id", "ip", "trace_id"):
-        if value := getattr(filters, name):
-            entries = entries.filter(**{name: value})
-    for name in ("actor_id", "api_key_id"):
-        if (value := getattr(filters, name)) is not None:
-            entries = entries.filter(**{name: value})
+    entries = entries.filter(**{how: value for how, value in wanted.items() if value})
     if filters.api_key_id is not None:
         entries = entries.filter(actor_id=filters.api_key_id)  # so that its index serves
-    if filters.event:
-        entries = _named(entries, filters.event)
-    if filters.q:
-        entries = entries.filter(summary__icontains=filters.q)
-    if filters.since:
-        entries = entries.filter(at__gte=filters.since)
-    if filters.until:
-        entries = entries.filter(at__lt=filters.until)
-    return entries
+    return _named(entries, filters.event) if filters.event else entries
 
 
 def _named(entries: EntryQuerySet, event: str) -> EntryQuerySet:

@@ -8,9 +8,7 @@ register("billing.wallet.topped_up", _("Wallet topped up"), amount=int, ref=str,
 register(
     "billing.wallet.adjusted", _("Wallet adjusted"), amount=int, ref=str, reason=str, balance=int
 )
-register(
-    "billing.capture.refunded", _("Call refunded"), amount=int, hold=str, ref=str, balance=int
-)
+register("billing.capture.refunded", _("Call refunded"), amount=int, hold=str, ref=str, balance=int)
 register("billing.hold.released", _("Hold released"), amount=int, ref=str)
 register(
     "billing.price.set",

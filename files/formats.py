@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from io import RawIOBase, StringIO
 from typing import Any
 
-RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - wide forms count
+RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a spreadsheet takes for the start of a formula."""
 Rows = Iterable[Sequence[Any]]
 

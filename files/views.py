@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from files.actions import cancel_export, download_export, start_export
-from files.api.attachment import attachment_of
+from files.attachment import attachment_of
 from files.models import Export
 from files.sources import source_of
 from orgs.access import Actor, require

@@ -63,8 +63,10 @@ def trail(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @page("audit.view")
-def entry(request: HttpRequest, pk: int) -> HttpResponse:
-    found = Entry.objects.of(_actor(request).organization_id).filter(pk=pk).first()
+def entry(request: HttpRequest, pk: str) -> HttpResponse:
+    if not (pk.isdecimal() and len(pk) < 19):
+        raise Http404
+    found = Entry.objects.of(_actor(request).organization_id).filter(pk=int(pk)).first()
     if found is None:
         raise Http404
     sealed = SealedEntry.objects.filter(pk=found.pk).select_related("seal").first()

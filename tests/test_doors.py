@@ -48,7 +48,7 @@ def routes(resolver: Any = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def _plain(address: str) -> str:
     """`api/v1/^keys/(?P<pk>[^/.]+)/$` and `keys/<uuid:pk>/` alike as `/…/keys/<pk>/`."""
     plain = simplify_regex(address) if "^" in address else f"/{address}"
-    for kind in ("uuid:", "str:", "int:"):
+    for kind in ("uuid:", "str:"):
         plain = plain.replace(f"<{kind}", "<")
     return plain
 

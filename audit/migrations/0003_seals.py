@@ -163,6 +163,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='entry',
+            index=models.Index(condition=models.Q(('outcome__in', ('refused', 'failed'))), fields=['organization_id', '-id'], name='audit_org_not_ok'),
+        ),
+        migrations.AddIndex(
+            model_name='entry',
             index=models.Index(fields=['at'], name='audit_at'),
         ),
         migrations.AddConstraint(

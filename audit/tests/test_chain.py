@@ -216,7 +216,9 @@ def test_a_changed_head_is_named_and_nothing_is_sealed_upon_it():
     assert Seal.objects.count() == 2
 
 
-@pytest.mark.parametrize("statement", ["DELETE FROM audit_chain", "UPDATE audit_chain SET number=0, signature=''"])
+@pytest.mark.parametrize(
+    "statement", ["DELETE FROM audit_chain", "UPDATE audit_chain SET number=0, signature=''"]
+)
 def test_a_lost_head_is_named_and_no_new_chain_is_begun(statement):
     organization_id = sealed()[0].organization_id
     sql(statement)

@@ -31,7 +31,7 @@ def first_of(call):
 
 
 def literals(node):
-    """The names an argument can be: a literal, a choice of two, an f-string with `x` in its gaps."""
+    """What an argument can be: a literal, a choice of two, an f-string with `x` in its gaps."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return [node.value]
     if isinstance(node, ast.IfExp):
@@ -42,24 +42,31 @@ def literals(node):
 
 
 def recorded():
-    """(place, name) of every event that code records, by `record` or by a function that passes on."""
+    """(place, name) of every event that code records, by `record` or a function that passes on."""
     for path, tree in trees():
-        passing, place = {"record"}, path.relative_to(ROOT)
-        for function in ast.walk(tree):
-            if isinstance(function, ast.FunctionDef):
-                given = {arg.arg for arg in function.args.args}
-                for call in ast.walk(function):
-                    if isinstance(call, ast.Call) and name_of(call) == "record":
-                        first = first_of(call)
-                        if isinstance(first, ast.Name) and first.id in given:
-                            passing.add(function.name)
-                        elif not literals(first) and "audit.actions" in path.read_text():
-                            yield place, f"unreadable name in line {call.lineno}"
-        if "audit.actions" not in path.read_text():
-            continue
-        for call in ast.walk(tree):
-            if isinstance(call, ast.Call) and name_of(call) in passing:
-                yield from ((place, name) for name in literals(first_of(call)))
+        if "audit.actions" in path.read_text():
+            place, passing = path.relative_to(ROOT), {"record", *passing_on(tree)}
+            for call in calls_in(tree):
+                if name_of(call) in passing:
+                    yield from ((place, name) for name in literals(first_of(call)))
+
+
+def calls_in(tree):
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+def passing_on(tree):
+    """Functions that hand a parameter of theirs to `record`; any other name must be readable."""
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef) and function.name != "record":
+            given = {arg.arg for arg in function.args.args}
+            for call in calls_in(function):
+                if name_of(call) == "record":
+                    first = first_of(call)
+                    if isinstance(first, ast.Name) and first.id in given:
+                        yield function.name
+                    else:
+                        assert literals(first), f"line {call.lineno} hides the name of its event"
 
 
 FOUND = sorted(set(recorded()), key=str)

@@ -164,9 +164,7 @@ def _actor_of(export: Export) -> Actor:
     elif export.support_id is not None:
         stays = SupportAccess.objects.of(organization_id).running(now())
         if stays.filter(pk=export.support_id, operator__is_active=True).exists():
-            return Actor(
-                organization_id, export.role, export.user_id, support_id=export.support_id
-            )
+            return Actor(organization_id, export.role, export.user_id, support_id=export.support_id)
     elif export.user_id is not None:
         rows = Membership.objects.of(organization_id).filter(user__is_active=True)
         if row := rows.filter(user_id=export.user_id).first():

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from files.actions import cancel_export, download_export, start_export
-from files.api.attachment import Attachment, attachment_of
+from files.attachment import Attachment, attachment_of
 from files.models import Export
 from files.sources import all_sources, source_of
 from orgs.access import can, require
@@ -57,10 +57,8 @@ class ExportSerializer(serializers.ModelSerializer[Export]):
 
 
 class StartExportSerializer(serializers.Serializer[Any]):
-    source = serializers.CharField(max_length=40)
-    format = serializers.ChoiceField(  # type: ignore[assignment]  # the name is the public one
-        choices=Export.Format.choices
-    )
+    source = serializers.CharField(max_length=40)  # type: ignore[assignment]  # the name is the public one
+    format = serializers.ChoiceField(choices=Export.Format.choices)
     filters = serializers.DictField(required=False, default=dict)
 
 

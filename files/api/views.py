@@ -10,8 +10,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 
 from files.actions import open_file
-from files.api.attachment import Attachment, attachment_of
 from files.api.serializers import FileQuerySerializer, StoredFileSerializer
+from files.attachment import Attachment, attachment_of
 from files.models import StoredFile
 from orgs.api.access import OrgViewSet
 

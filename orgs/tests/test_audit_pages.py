@@ -6,12 +6,12 @@ import pytest
 from django.urls import reverse
 from django.utils.timezone import now
 
+import audit.tests.events  # noqa: F401 - these tests record them
 from accounts.tests.factories import UserFactory
 from audit.models import Entry
 from audit.proof import keep_result, prove
 from audit.sealing import seal_all
 from audit.tests.factories import entry_of, no_triggers
-import audit.tests.events  # noqa: F401 - these tests record them
 from orgs.actions import create_key, rename_organization
 from orgs.models import Organization
 from orgs.tests.factories import OrganizationFactory, key_in, person_in
