@@ -41,7 +41,6 @@ class Attachment(FileResponse):
 @extend_schema_view(
     list=extend_schema(
         summary="List files, newest first",
-        parameters=[FileQuerySerializer],
         examples=[OpenApiExample("A file", value=FILE, response_only=True)],
     ),
     retrieve=extend_schema(
@@ -58,15 +57,11 @@ class FileViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
     serializer_class = StoredFileSerializer
     verbs = {"*": "file.view"}
     queryset = StoredFile.objects.none()
+    filters = FileQuerySerializer
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> QuerySet[StoredFile]:
-        files = StoredFile.objects.visible_to(self.actor)
-        if self.action != "list":
-            return files
-        query = FileQuerySerializer(data=self.request.query_params)
-        query.is_valid(raise_exception=True)
-        return files.filter(**query.validated_data)
+        return StoredFile.objects.visible_to(self.actor)
 
     @extend_schema(
         summary="Download a file's content",

@@ -39,6 +39,8 @@ class ProviderViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
 
     serializer_class = ProviderSerializer
     verbs = {"list": "model.view", "retrieve": "model.view", "*": "model.manage"}
+    apart = frozenset({"check"})
+    orderings = {"created_at": "pk", "name": "name"}
     queryset = Provider.objects.none()
 
     def get_queryset(self) -> QuerySet[Provider]:
@@ -93,6 +95,7 @@ class ModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
 
     serializer_class = ModelSerializer
     verbs = {"list": "model.view", "retrieve": "model.view", "*": "model.manage"}
+    orderings = {"created_at": "pk", "name": "name"}
     queryset = Model.objects.none()
 
     def get_queryset(self) -> QuerySet[Model]:

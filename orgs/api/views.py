@@ -116,6 +116,10 @@ class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
     }
     queryset = Membership.objects.none()
 
+    def lock_rows(self) -> None:
+        """The organization's row, as the actions do: a member's own could be locked crosswise."""
+        Organization.objects.select_for_update().get(pk=self.actor.organization_id)
+
     def get_queryset(self) -> QuerySet[Membership]:
         return Membership.objects.of(self.actor.organization_id).select_related("user")
 

@@ -1,0 +1,10 @@
+"""Fields that several rooms' APIs read."""
+
+from rest_framework import serializers
+
+
+class TraceIdField(serializers.RegexField):
+    """32 lower-case hexadecimal characters."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(r"^[0-9a-f]{32}$", **options)
