@@ -181,11 +181,24 @@ def add_common_parts(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         name: {"name": name, "in": "header", "required": False, **part}
         for name, part in PARAMETERS.items()
     }
+    _open_up(result)
     for path, item in result.get("paths", {}).items():
         for method, operation in item.items():
             if path.startswith(OURS) and method in BY_METHOD:
                 _complete(path, method, operation)
     return result
+
+
+def _open_up(part: Any) -> None:
+    """`oneOf: [{}, null]` fits null twice and so never: what may be anything may be null."""
+    if isinstance(part, dict):
+        if {} in part.get("oneOf", ()):
+            del part["oneOf"]
+        for each in part.values():
+            _open_up(each)
+    elif isinstance(part, list):
+        for each in part:
+            _open_up(each)
 
 
 def _component(status: str, code: str, text: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from rest_framework import mixins
 from rest_framework.decorators import action
 from rest_framework.request import Request
 
+from core.schema import refusal
 from files.actions import open_file
 from files.api.serializers import FileQuerySerializer, StoredFileSerializer
 from files.models import StoredFile
@@ -65,7 +66,11 @@ class FileViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
 
     @extend_schema(
         summary="Download a file's content",
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+        responses={
+            (200, "*/*"): OpenApiTypes.BINARY,
+            410: refusal("file_gone", "The file's content is no longer in the storage."),
+            503: refusal("storage_unavailable", "The storage does not answer."),
+        },
         examples=[OpenApiExample("The bytes as they were kept", value="app:\n  mode: workflow\n")],
     )
     @action(detail=True, methods=["get"])

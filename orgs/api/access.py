@@ -22,6 +22,7 @@ from orgs.access import Actor, actor_of, require
 from orgs.api.once import HEADER, answering_once, idempotency_key
 from orgs.api.rates import measure_stranger
 from orgs.cors import MARK
+from orgs.models import Organization
 
 _NEVER: frozenset[str] = frozenset()
 
@@ -78,8 +79,12 @@ class OrgAccess:
         return answer
 
     def lock_rows(self) -> None:
-        """Hold what `If-Match` speaks of until the change is done: by default the one row."""
-        row = self.get_object()  # type: ignore[attr-defined]
+        """Hold what `If-Match` speaks of until the change is done: the one row of the address,
+        and where the address names none, the organization's."""
+        if not hasattr(self, "get_object"):
+            Organization.objects.select_for_update().get(pk=self.actor.organization_id)
+            return
+        row = self.get_object()
         type(row)._base_manager.select_for_update().filter(pk=row.pk).first()
 
     def current(self) -> Any:

@@ -125,7 +125,10 @@ class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
 
     @extend_schema(
         request=AddMemberSerializer,
-        responses={201: MembershipSerializer},
+        responses={
+            201: MembershipSerializer,
+            404: refusal("not_found", "Nobody has an account with this address."),
+        },
         examples=[examples.ADD_MEMBER, examples.MEMBER],
     )
     def create(self, request: Request) -> Response:

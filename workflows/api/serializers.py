@@ -12,7 +12,7 @@ from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
 
 class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
     published_number = serializers.IntegerField(
-        source="published.number", default=None, read_only=True
+        source="published.number", default=None, read_only=True, allow_null=True
     )
 
     class Meta:

@@ -49,6 +49,18 @@ def _refusal(error: Exception) -> JsonResponse:
     return JsonResponse(answer.data, status=status)
 
 
+FRAME = {
+    "type": "object",
+    "description": "One event; `data` is JSON.",
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "event": {"type": "string"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "retry": {"type": "string"},
+    },
+}
+
+
 def describe_streams(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """drf-spectacular hook: the stream beside the operations of DRF."""
     frames = (
@@ -78,7 +90,7 @@ def describe_streams(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                 "200": {
                     "description": "The stream.",
                     "content": {
-                        "text/event-stream": {"schema": {"type": "string"}, "example": frames}
+                        "text/event-stream": {"schema": FRAME, "example": frames}
                     },
                 }
             },
