@@ -67,7 +67,7 @@ class Verdict:
             wait = WINDOW * free - self.elapsed
         else:
             wait = WINDOW - self.elapsed + WINDOW * (1 - self.limit / self.now)
-        return max(1, math.ceil(wait))
+        return max(1, math.floor(wait) + 1)  # at the very moment itself it is not free yet
 
 
 class Counter(Protocol):

@@ -3,6 +3,7 @@
 from orgs.actions.keys import create_key, end_keys, revoke_key
 from orgs.actions.members import add_member, change_role, remove_member
 from orgs.actions.organizations import found_at_signup, found_organization, rename_organization
+from orgs.actions.origins import set_cors_origins
 from orgs.actions.projects import create_default_project
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "remove_member",
     "rename_organization",
     "revoke_key",
+    "set_cors_origins",
 ]

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.errors import InvalidInput
+from core.schema import refusal
 from orgs.api.access import OrgAPIView, OrgViewSet
 from orgs.api.once import REPLAYED, idempotency_key
 from workflows.actions import cancel_run, import_flow, publish_version, read_flow, start_run
@@ -63,7 +64,11 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
 
     @extend_schema(
         request={"multipart/form-data": ImportSerializer},
-        responses={200: ImportedSerializer, 201: ImportedSerializer},
+        responses={
+            200: ImportedSerializer,
+            201: ImportedSerializer,
+            404: refusal("not_found", "There is no such workflow."),
+        },
     )
     @action(detail=False, methods=["post"], url_path="import", url_name="import")
     def import_(self, request: Request) -> Response:
