@@ -45,7 +45,8 @@ def query_names() -> dict[tuple[str, str], frozenset[str]]:
 
 @lru_cache(maxsize=1)
 def _query_names() -> dict[tuple[str, str], frozenset[str]]:
-    document = SchemaGenerator().get_schema(request=None, public=True)
+    generator: Any = SchemaGenerator
+    document = generator().get_schema(request=None, public=True)
     return {
         (_plain(path), method.upper()): frozenset(
             parameter["name"]

@@ -94,9 +94,7 @@ class KeysetPagination(BasePagination):
     page_size = 25
     max_page_size = 200
 
-    def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: Any = None
-    ) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         self.request = request
         self.order = _order_of(request, view)
         self.bound = _bound(request)
@@ -259,9 +257,7 @@ def _values(model: type[Model], order: Order, position: list[str]) -> list[Any]:
     if len(fields) != len(position):
         raise InvalidCursor("This cursor belongs to another order.")
     try:
-        return [
-            field.to_python(text) for field, text in zip(fields, position, strict=True)
-        ]
+        return [field.to_python(text) for field, text in zip(fields, position, strict=True)]
     except ValidationError:
         raise InvalidCursor("This cursor belongs to another order.") from None
 

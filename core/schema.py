@@ -118,7 +118,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "example": '"33a64df551425fcc55e4d42a148795d9"',
     },
     "If-Match": {
-        "description": "An ETag you have: 412, and nothing happens, when it does not hold any more.",
+        "description": "An ETag you have: 412, and nothing happens, when it holds no more.",
         "schema": {"type": "string"},
         "example": '"33a64df551425fcc55e4d42a148795d9"',
     },
@@ -142,7 +142,7 @@ class DeclaredFiltersExtension(OpenApiFilterExtension):  # type: ignore[no-untyp
         kind = getattr(view, "filters", None)
         if kind is None or getattr(view, "action", "list") != "list":
             return []
-        form = force_instance(kind)
+        form = force_instance(kind)  # type: ignore[no-untyped-call]
         mapped = auto_schema._map_serializer(form, "request")  # noqa: SLF001 - as spectacular does
         return [
             build_parameter_type(

@@ -134,9 +134,11 @@ def test_tags_are_compared_as_the_standard_says():
 
 def changing(user, address, tag, change):
     def call():
-        return signed_in(user).patch(
-            address, change, content_type="application/json", headers={"If-Match": tag}
-        ).status_code
+        return (
+            signed_in(user)
+            .patch(address, change, content_type="application/json", headers={"If-Match": tag})
+            .status_code
+        )
 
     return call
 
@@ -166,9 +168,11 @@ def test_members_are_changed_with_and_without_conditions_crosswise():
     tag = signed_in(user).get(address).headers["ETag"]
 
     def plain():
-        return signed_in(user).patch(
-            address, {"role": "builder"}, content_type="application/json"
-        ).status_code
+        return (
+            signed_in(user)
+            .patch(address, {"role": "builder"}, content_type="application/json")
+            .status_code
+        )
 
     found = at_once(plain, changing(user, address, tag, {"role": "guest"}), plain)
 

@@ -1,10 +1,9 @@
 """A few generated requests for every operation; `make fuzz-api` sends a hundred each."""
 
+import json
 import os
 import subprocess
 import sys
-
-import json
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -73,9 +73,7 @@ def test_examples_of_answers_fit_their_schema(document):
             media = answer.get("content", {}).get("application/json")
             if media is None:
                 continue
-            check = validator_for(
-                {**media["schema"], "components": document["components"]}
-            )
+            check = validator_for({**media["schema"], "components": document["components"]})
             wrong += [
                 f"{method} {path} {status}: {error.message[:160]}"
                 for example in examples_of(media)
@@ -94,7 +92,7 @@ def test_every_parameter_says_what_it_is(document):
 
 
 def test_every_refusal_has_the_one_body(document):
-    for path, method, operation in operations(document):
+    for path, _, operation in operations(document):
         assert "default" not in operation["responses"], path
         for status, answer in answers(document, operation):
             if status >= "4":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import mixins, status
@@ -24,7 +22,6 @@ from billing.api.serializers import (
 )
 from billing.models import LedgerEntry, Price, UsageRecord, Wallet
 from orgs.api.access import OrgAPIView, OrgViewSet
-
 
 
 class WalletView(OrgAPIView):

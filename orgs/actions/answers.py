@@ -85,8 +85,11 @@ def _take_over(known: StoredAnswer) -> None:
 
 
 def keep_answer(claim: StoredAnswer, *, status: int, body: str) -> None:
-    """Keep the answer, in the transaction of the work. Raises IdempotencyInProgress, so that the
-    work is rolled back, when somebody else has taken the claim over."""
+    """Keep the answer, in the transaction of the work.
+
+    Raises IdempotencyInProgress, so that the work is rolled back, when somebody else has taken the
+    claim over meanwhile.
+    """
     rows = StoredAnswer.objects.select_for_update()
     row = rows.filter(pk=claim.pk, status=None, locked_until=claim.locked_until).first()
     if row is None:
@@ -97,9 +100,7 @@ def keep_answer(claim: StoredAnswer, *, status: int, body: str) -> None:
 
 def drop_claim(claim: StoredAnswer) -> None:
     """A refused request changed nothing and may be sent again under its key."""
-    StoredAnswer.objects.filter(
-        pk=claim.pk, status=None, locked_until=claim.locked_until
-    ).delete()
+    StoredAnswer.objects.filter(pk=claim.pk, status=None, locked_until=claim.locked_until).delete()
 
 
 def delete_old_answers(*, batch: int = BATCH) -> int:
@@ -111,4 +112,3 @@ def delete_old_answers(*, batch: int = BATCH) -> int:
         if not found:
             return total
         total += StoredAnswer.objects.filter(pk__in=found).delete()[0]
-

@@ -41,16 +41,17 @@ def idempotency_key(request: Any) -> str | None:
 
 
 def answering_once(handler: Handler, actor: Actor, *, apart: bool) -> Handler:
-    """`handler`, under the request's key. `apart`: its work is no transaction (it asks a far
-    server), so the answer is kept after it and a crash in between repeats it."""
+    """`handler`, under the request's key.
+
+    `apart`: its work is no transaction, for it asks a far server; so the answer is kept after it,
+    and a crash in between has it done again.
+    """
 
     def answer(request: Request, *args: Any, **kwargs: Any) -> Any:
         key = idempotency_key(request)
         if key is None:
             return handler(request, *args, **kwargs)
-        claim = claim_answer(
-            actor=actor, route=_route(request), key=key, digest=_digest(request)
-        )
+        claim = claim_answer(actor=actor, route=_route(request), key=key, digest=_digest(request))
         if claim.status is not None:
             return _replayed(claim)
         try:
@@ -119,7 +120,7 @@ def _text(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, default=str).encode("utf-8", "surrogatepass")
 
 
-def _file_digest(file: UploadedFile) -> bytes:
+def _file_digest(file: UploadedFile[Any]) -> bytes:
     found = hashlib.sha256(_text([file.name, file.content_type]))
     for chunk in file.chunks():
         found.update(chunk)

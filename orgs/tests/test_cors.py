@@ -58,9 +58,7 @@ def test_a_preflight_is_answered_for_what_any_organization_lists(organization, s
     assert ALLOW not in preflight(OURS, "/workflows/").headers
 
 
-def test_an_answer_may_be_read_only_where_its_organization_lists_the_origin(
-    organization, stranger
-):
+def test_an_answer_may_be_read_only_where_its_organization_lists_the_origin(organization, stranger):
     ours = asked(organization, OURS)
     cross = asked(stranger, OURS)
 
@@ -73,9 +71,7 @@ def test_an_answer_may_be_read_only_where_its_organization_lists_the_origin(
 
 
 def test_refusals_after_sign_in_and_streams_can_be_read_too(organization):
-    missing = asked(
-        organization, OURS, "/api/v1/runs/0192f0c1-0000-7000-8000-000000000001/stream/"
-    )
+    missing = asked(organization, OURS, "/api/v1/runs/0192f0c1-0000-7000-8000-000000000001/stream/")
     refused = asked(organization, OURS, "/api/v1/keys/")
 
     assert (missing.status_code, missing.headers[ALLOW]) == (404, OURS)

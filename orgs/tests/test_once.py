@@ -169,7 +169,7 @@ def test_a_second_request_meanwhile_is_told_so(owner):
 
 
 def test_it_is_told_so_over_http(organization):
-    user, actor = person_in(organization)
+    user, _ = person_in(organization)
     client = Client()
     client.force_login(user)
     post(client, "one")

@@ -102,8 +102,11 @@ def _plain(address: str) -> str:
     return "/".join("*" if part[:1] in {"<", "{"} else part for part in address.split("/"))
 
 
-def make_place() -> Place:
+def make_place(upstream: str) -> Place:
+    """`upstream` is where the world's provider answers."""
     world = make_world("FUZZED")
+    world.rows.provider.base_url = upstream
+    world.rows.provider.save(update_fields=["base_url"])
     owner = world.people[Role.OWNER]
     client = Client()
     client.force_login(owner)
