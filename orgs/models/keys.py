@@ -24,7 +24,7 @@ class ApiKeyQuerySet(TenantQuerySet):
 
 
 class ApiKey(TenantModel):
-    """A program's credential in one project. Only its HMAC is stored; the clear text is shown once."""
+    """A program's credential in one project. Its HMAC alone is stored; the text is shown once."""
 
     project = models.ForeignKey(
         Project, models.PROTECT, related_name="keys", verbose_name=_("project")

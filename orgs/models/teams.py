@@ -12,7 +12,7 @@ from orgs.models.members import Membership
 
 
 class Team(TenantModel):
-    """Named once per organization. `group` is what guardian grants objects to; nothing else uses it."""
+    """Named once per organization. `group` is what guardian grants objects to, and nothing else."""
 
     name = models.CharField(_("name"), max_length=80)
     description = models.CharField(_("description"), max_length=300, blank=True)

@@ -54,8 +54,7 @@ def import_flow(
     imported = read_flow(raw, name=name)
     if imported.definition is None or not imported.report["ok"]:
         raise ImportRefused("The flow has faults; nothing was stored.", report=imported.report)
-    target = target or _new(actor, imported, filename, project_id)
-    return _store_version(actor, target, imported, raw, filename)
+    return _store_version(actor, target, imported, raw, filename, project_id)
 
 
 def _target(actor: Actor, workflow_id: UUID | None) -> Workflow | None:
@@ -71,8 +70,7 @@ def _target(actor: Actor, workflow_id: UUID | None) -> Workflow | None:
 
 
 def _new(actor: Actor, imported: Imported, filename: str, project_id: UUID | None) -> Workflow:
-    """Stored with its first version, not before."""
-    return Workflow(
+    return Workflow.objects.create(
         organization_id=actor.organization_id,
         project_id=project_of(actor, project_id),
         name=(imported.name or filename)[:120],
@@ -84,10 +82,14 @@ def _new(actor: Actor, imported: Imported, filename: str, project_id: UUID | Non
 
 @transaction.atomic
 def _store_version(
-    actor: Actor, workflow: Workflow, imported: Imported, raw: bytes, filename: str
+    actor: Actor,
+    target: Workflow | None,
+    imported: Imported,
+    raw: bytes,
+    filename: str,
+    project_id: UUID | None,
 ) -> WorkflowVersion:
-    if workflow._state.adding:
-        workflow.save(force_insert=True)
+    workflow = target or _new(actor, imported, filename, project_id)
     workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
     workflow.latest_number += 1
     workflow.save(update_fields=["latest_number", "updated_at"])
