@@ -15,6 +15,8 @@ def main() -> int:
     options = _options()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.test")
     os.environ.setdefault("LOG_LEVEL", "CRITICAL")
+    # Each stream is served to its end on a loop of its own, too short-lived for Redis' reader.
+    os.environ["REDIS_URL"] = ""
     django.setup()
     logging.disable(logging.CRITICAL)
 
