@@ -294,7 +294,13 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-    "ENUM_NAME_OVERRIDES": {"AccountEnum": "billing.models.LedgerEntry.Account"},
+    "ENUM_NAME_OVERRIDES": {
+        "AccountEnum": "billing.models.LedgerEntry.Account",
+        "AuditOutcomeEnum": "audit.models.Entry.Outcome",
+        "CallOutcomeEnum": "billing.models.UsageRecord.Outcome",
+        "ExportStateEnum": "files.models.Export.State",
+        "RunStateEnum": "workflows.models.Run.State",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "workflows.api.streams.describe_streams",
