@@ -179,6 +179,9 @@ DOORS: dict[str, Door] = {
     "GET /navigation/": Door(),
     "GET /organization/": Door("org.view"),
     "POST /organization/": Door("org.manage", body=lambda w: {"name": "New"}),
+    "POST /organization/origins/": Door(
+        "org.manage", body=lambda w: {"origins": "https://app.example.com"}
+    ),
     "POST /organization/switch/": Door(
         body=lambda w: {"organization": str(w.organization.pk)}
     ),

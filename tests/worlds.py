@@ -22,7 +22,8 @@ from llm.models import Model, Provider
 from llm.tests.factories import ModelFactory, ProviderFactory
 from orgs.access import Actor
 from orgs.actions import create_key
-from orgs.models import ApiKey, Membership, Organization, Role
+from orgs.actions.answers import caller_of
+from orgs.models import ApiKey, Membership, Organization, Role, StoredAnswer
 from orgs.permissions import KEY_SCOPES
 from orgs.tests.factories import MembershipFactory, OrganizationFactory
 from workflows.models import Event, Run, RunWait, Signal, Step, Workflow, WorkflowVersion
@@ -33,7 +34,7 @@ EVERYBODY = [f"role:{role}" for role in Role.values]
 KEPT = (
     Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, Step, Event, RunWait, Signal,
     HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry, UsageRecord, Provider,
-    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export,
+    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 
@@ -109,6 +110,16 @@ def _add_keys(world: World) -> None:
     world.rows.member = rows.get(role=Role.MEMBER)
     world.rows.key, world.rows.token = create_key(
         actor=world.owner, name=f"{world.mark} key", scopes=list(KEY_SCOPES)
+    )
+    world.rows.answer = StoredAnswer.objects.create(
+        organization=world.organization,
+        caller=caller_of(world.owner),
+        route="POST /api/v1/keys/",
+        key=f"{world.mark}-once",
+        request_digest="0" * 64,
+        status=201,
+        body=world.mark,
+        expires_at=now() + timedelta(days=1),
     )
 
 

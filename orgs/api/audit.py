@@ -161,6 +161,7 @@ class EntryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
 
     serializer_class = EntrySerializer
     verbs = {"*": "audit.view", "retention": "org.manage"}
+    orderings = {"at": "pk"}
     queryset = Entry.objects.none()
 
     def get_serializer_class(self) -> Any:
