@@ -9,8 +9,8 @@ same successor, so nobody is the richer for it; whoever repeats it from elsewher
 from __future__ import annotations
 
 import hashlib
+import logging
 from datetime import timedelta
-from functools import partial
 from uuid import UUID, uuid4
 
 from allauth.account.adapter import get_adapter
@@ -25,6 +25,8 @@ from accounts.actions.sessions import end_families, end_rows
 from accounts.models import TokenFamily, User
 from accounts.security import Kind, note, visitor_address
 from accounts.tokens import access_token, person_of, read, refresh_token
+
+logger = logging.getLogger(__name__)
 
 GRACE = timedelta(seconds=10)
 
@@ -49,8 +51,8 @@ def exchange(token: str) -> tuple[str, str] | None:
     claims = read(token, "refresh")
     if claims is None:
         return None
-    jti = _uuid(claims["jti"])
-    family = TokenFamily.objects.filter(pk=_uuid(claims["fam"]), user_id=claims["sub"]).first()
+    jti, family_id, user_id = (_uuid(claims[name]) for name in ("jti", "fam", "sub"))
+    family = TokenFamily.objects.filter(pk=family_id, user_id=user_id).first()
     if jti is None or family is None or family.ended_at or family.expires_at <= now():
         return None
     session = lookup_session(family.session_key)
@@ -60,7 +62,8 @@ def exchange(token: str) -> tuple[str, str] | None:
     if _advance(family, jti) or _repeats(family, jti):
         UserSession.objects.filter(session_key=family.session_key).update(last_seen_at=now())
         return access_token(user, session), refresh_token(family)
-    end_reused_session(family)
+    if end_reused_session(family):
+        _warn(user)
     return None
 
 
@@ -98,21 +101,24 @@ def _repeats(family: TokenFamily, jti: UUID) -> bool:
 
 
 @transaction.atomic
-def end_reused_session(family: TokenFamily) -> None:
-    """End the session and all its tokens, and tell the person.
+def end_reused_session(family: TokenFamily) -> bool:
+    """End the session and all its tokens; False when another request has just done so.
 
-    Two that come at once end it once: the stored row decides, not what the caller read.
+    The stored row decides, not what the caller read.
     """
     live = TokenFamily.objects.filter(pk=family.pk, ended_at=None)
     if not live.update(ended_at=now()):
-        return
+        return False
     note(Kind.TOKEN_REUSED, user_id=family.user_id, family=str(family.pk))
     end_rows(UserSession.objects.filter(session_key=family.session_key))
     end_families(family.session_key)
-    # After the commit: a mail server that is away must not keep the session alive.
-    mail = partial(_warn, User.objects.get(pk=family.user_id))
-    transaction.on_commit(mail, robust=True)
+    return True
 
 
 def _warn(user: User) -> None:
-    get_adapter().send_notification_mail("accounts/email/token_reused", user)
+    """After the commit: a mail server that is away must not keep the session alive."""
+    logger.warning("A used refresh token of %s came again; the session is ended", user.pk)
+    try:
+        get_adapter().send_notification_mail("accounts/email/token_reused", user)
+    except OSError:
+        logger.exception("The notice about a reused token could not be mailed")
