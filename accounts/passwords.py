@@ -9,9 +9,11 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.conf import settings
+from django.contrib.auth.password_validation import MinimumLengthValidator
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
@@ -49,10 +51,11 @@ def check_words(password: str, phrases: Iterable[str]) -> None:
         )
 
 
-class LongestValidator:
-    """Against feeding megabytes to a slow hash; far above what ASVS asks to allow."""
+class LengthValidator(MinimumLengthValidator):
+    """Long enough to resist guessing; the other end keeps megabytes away from a slow hash."""
 
-    def validate(self, password: str, user: User | None = None) -> None:
+    def validate(self, password: str, user: Any = None) -> None:
+        super().validate(password, user)
         if len(password) > LONGEST:
             raise ValidationError(
                 _("A password has at most %(most)d characters.") % {"most": LONGEST},
@@ -60,7 +63,10 @@ class LongestValidator:
             )
 
     def get_help_text(self) -> str:
-        return ""
+        return _("%(least)d to %(most)d characters, of any kind.") % {
+            "least": self.min_length,
+            "most": LONGEST,
+        }
 
 
 class ContextWordsValidator:
@@ -77,21 +83,21 @@ class ContextWordsValidator:
 
 
 class BreachedValidator:
-    """Asks BREACHED_PASSWORDS_URL, where one is set, whether the password has leaked.
+    """Asks BREACHED_PASSWORDS_URL whether the password has leaked; in use where one is set.
 
     Only the first five digits of its SHA-1 leave the house (k-anonymity, as in Pwned Passwords'
     range API). A service that does not answer keeps nobody from choosing a password.
     """
 
     def validate(self, password: str, user: User | None = None) -> None:
-        if settings.BREACHED_PASSWORDS_URL and _leaked(password):
+        if _leaked(password):
             raise ValidationError(
                 _("This password is known from a data leak. Choose another."),
                 code="password_breached",
             )
 
     def get_help_text(self) -> str:
-        return ""
+        return _("It is not known from a data leak.")
 
 
 def _leaked(password: str) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from allauth.account.adapter import get_adapter
 from allauth.account.decorators import reauthentication_required
 from allauth.account.internal.flows.logout import logout
 from allauth.usersessions.models import UserSession
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import check_for_language
 from django.utils.translation import gettext as _
@@ -20,7 +22,7 @@ from accounts.departure import check_departure
 from accounts.forms import NotificationsForm, ProfileForm
 from accounts.models import SecurityEvent, User
 from accounts.notifications import notification_kinds
-from core.errors import DomainError
+from core.errors import DomainError, NotFound
 
 EVENTS_PER_PAGE = 50
 
@@ -66,12 +68,12 @@ def sessions(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-def end_one_session(request: HttpRequest, pk: int) -> HttpResponse:
+def end_one_session(request: HttpRequest, pk: str) -> HttpResponse:
     try:
         end_session(user=_me(request), session_id=pk)
-        messages.success(request, _("The session is ended."))
-    except DomainError:
-        messages.info(request, _("That session was over already."))
+    except NotFound as error:
+        raise Http404(error.message) from error
+    messages.success(request, _("The session is ended."))
     return redirect("account_sessions")
 
 
@@ -105,7 +107,8 @@ def close(request: HttpRequest) -> HttpResponseBase:
     if request.method == "POST" and refused is None:
         return _close(request)
     context = {"title": _("Close account"), "refused": refused}
-    return render(request, "accounts/close.html", context, status=409 if request.POST else 200)
+    status = HTTPStatus.CONFLICT if request.method == "POST" else HTTPStatus.OK
+    return render(request, "accounts/close.html", context, status=status)
 
 
 @reauthentication_required

@@ -13,9 +13,11 @@ from core.errors import NotFound
 
 
 @transaction.atomic
-def end_session(*, user: User, session_id: int, by: UUID | None = None) -> None:
+def end_session(*, user: User, session_id: int | str, by: UUID | None = None) -> None:
     """Raises NotFound for a session that is over or somebody else's. `by`: an operator."""
-    row = UserSession.objects.select_for_update().filter(user=user, pk=session_id).first()
+    known = isinstance(session_id, int) or (session_id.isdecimal() and len(session_id) < 19)
+    rows = UserSession.objects.select_for_update().filter(user=user)
+    row = rows.filter(pk=session_id).first() if known else None
     if row is None:
         raise NotFound("There is no such session.")
     end_rows([row], by=by)

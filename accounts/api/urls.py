@@ -12,7 +12,7 @@ urlpatterns = [
         name="account-sessions",
     ),
     path(
-        "account/sessions/<int:pk>/",
+        "account/sessions/<str:pk>/",
         SessionViewSet.as_view({"delete": "destroy"}),
         name="account-session",
     ),

@@ -6,7 +6,7 @@ from typing import Any
 
 from allauth.usersessions.models import UserSession
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -131,8 +131,12 @@ class SessionViewSet(PersonsOwn, mixins.ListModelMixin, viewsets.GenericViewSet[
         session = session_behind(self.request)
         return session.session_key if session is not None else None
 
-    @extend_schema(summary="End a session and its tokens", responses={204: None})
-    def destroy(self, request: Request, pk: int) -> Response:
+    @extend_schema(
+        summary="End a session and its tokens",
+        parameters=[OpenApiParameter("id", int, OpenApiParameter.PATH)],
+        responses={204: None},
+    )
+    def destroy(self, request: Request, pk: str) -> Response:
         end_session(user=self.person, session_id=pk)
         return Response(status=status.HTTP_204_NO_CONTENT)
 

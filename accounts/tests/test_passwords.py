@@ -67,6 +67,14 @@ def test_the_words_of_the_sign_up_form_are_refused_at_once(client):
     assert not User.objects.exists()
 
 
+def ask(settings, url):
+    settings.BREACHED_PASSWORDS_URL = url
+    settings.AUTH_PASSWORD_VALIDATORS = [
+        *settings.AUTH_PASSWORD_VALIDATORS,
+        {"NAME": "accounts.passwords.BreachedValidator"},
+    ]
+
+
 def leaks(password):
     digest = hashlib.sha1(password.encode()).hexdigest().upper()
 
@@ -80,7 +88,7 @@ def leaks(password):
 
 def test_a_leaked_password_is_found_and_only_five_digits_leave(person, settings):
     with leaks("a-leaked-passphrase") as server:
-        settings.BREACHED_PASSWORDS_URL = f"{server.url}/range/"
+        ask(settings, f"{server.url}/range/")
         with pytest.raises(ValidationError, match="data leak"):
             validate_password("a-leaked-passphrase", person)
         validate_password("another-passphrase", person)
@@ -94,7 +102,7 @@ def test_a_service_that_fails_keeps_nobody_out(person, settings, caplog, trouble
         return web.Response(status=503)
 
     with LocalServer(fail) as server:
-        settings.BREACHED_PASSWORDS_URL = server.url if trouble == "error" else "http://127.0.0.1:9"
+        ask(settings, server.url if trouble == "error" else "http://127.0.0.1:9")
         validate_password(PASSWORD, person)
 
     assert "cannot be looked up" in caplog.text
