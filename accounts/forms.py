@@ -26,7 +26,7 @@ class SignupDetails(forms.Form):
     field_order = ("name", "organization", "email", "password1", "password2")
 
     def clean(self) -> dict[str, Any] | None:
-        """allauth asks the password's validators with the address alone; here is the rest."""
+        """Allauth asks the password's validators with the address alone; here is the rest."""
         cleaned = super().clean()
         for field in ("password1", "password"):
             if password := self.cleaned_data.get(field):

@@ -26,9 +26,7 @@ class Mutes(Protocol):
 _kinds: dict[str, Kind] = {}
 
 
-def register_notification(
-    name: str, label: StrOrPromise, help_text: StrOrPromise = ""
-) -> None:
+def register_notification(name: str, label: StrOrPromise, help_text: StrOrPromise = "") -> None:
     """Repeating it replaces the earlier words."""
     _kinds[name] = Kind(name, label, help_text)
 

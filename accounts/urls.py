@@ -1,4 +1,4 @@
-"""Pages of the personal centre. Addresses of allauth that ours replace stand here, before its own."""
+"""Pages of the personal centre; those that replace addresses of allauth stand before its own."""
 
 from django.urls import path
 from django.views.generic import RedirectView

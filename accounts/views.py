@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from http import HTTPStatus
 
 from allauth.account.adapter import get_adapter
@@ -137,8 +138,6 @@ def set_language(request: HttpRequest) -> HttpResponseBase:
     """As Django does it, and remembered with the account of whoever is signed in."""
     language = request.POST.get("language", "")
     if request.user.is_authenticated and check_for_language(language):
-        try:
+        with suppress(DomainError):  # a language of Django's that is none of ours
             save_preferences(user=_me(request), language=language)
-        except DomainError:
-            pass
     return django_set_language(request)

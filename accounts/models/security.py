@@ -31,13 +31,13 @@ class SecurityEvent(models.Model):
         FACTOR_ADDED = "factor_added", _("Second factor added")
         FACTOR_REMOVED = "factor_removed", _("Second factor removed")
         CODES_RENEWED = "codes_renewed", _("Recovery codes made anew")
-        PASSWORD_CHANGED = "password_changed", _("Password changed")  # noqa: S105 - a kind's name
-        PASSWORD_RESET = "password_reset", _("Password reset by mail")  # noqa: S105 - a kind's name
+        PASSWORD_CHANGED = "password_changed", _("Password changed")
+        PASSWORD_RESET = "password_reset", _("Password reset by mail")
         EMAIL_CONFIRMED = "email_confirmed", _("E-mail address confirmed")
         EMAIL_CHANGED = "email_changed", _("E-mail address changed")
         EMAIL_REMOVED = "email_removed", _("E-mail address removed")
         SESSION_ENDED = "session_ended", _("Session ended")
-        TOKEN_REUSED = "token_reused", _("Used refresh token came again")  # noqa: S105 - a kind's name
+        TOKEN_REUSED = "token_reused", _("Used refresh token came again")
         ACCOUNT_CLOSED = "account_closed", _("Account closed")
 
     id = models.BigAutoField(primary_key=True)

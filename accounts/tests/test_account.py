@@ -217,9 +217,12 @@ def test_the_log_is_paged_on_the_page(page, person):
     older = first.partition('href="?before=')[2].partition('"')[0]
 
     assert first.count("Second factor failed") == 50
-    assert page.get(f"/account/security-log/?before={older}").content.decode().count(
-        "Second factor failed"
-    ) == 10
+    assert (
+        page.get(f"/account/security-log/?before={older}")
+        .content.decode()
+        .count("Second factor failed")
+        == 10
+    )
     assert page.get("/account/security-log/?before=x").status_code == 200
 
 

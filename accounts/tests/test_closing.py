@@ -71,8 +71,8 @@ def test_everything_that_lets_the_person_in_ends_and_the_trail_stays(person, org
 
 
 def organization_project(organization):
-    from orgs.projects import default_project_id  # noqa: PLC0415
     from orgs.models import Project  # noqa: PLC0415
+    from orgs.projects import default_project_id  # noqa: PLC0415
 
     return Project.objects.get(pk=default_project_id(organization.pk))
 

@@ -86,9 +86,7 @@ FORGERIES = {
         s, t, header={"kid": key(s)[0], "jwk": {"kty": "oct", "k": "eA"}}
     ),
     "an x5u": lambda s, t, o: resigned(s, t, header={"kid": key(s)[0], "x5u": "https://e.example"}),
-    "crit": lambda s, t, o: resigned(
-        s, t, header={"kid": key(s)[0], "crit": ["exp"], "exp": 1}
-    ),
+    "crit": lambda s, t, o: resigned(s, t, header={"kid": key(s)[0], "crit": ["exp"], "exp": 1}),
     "typ of something else": lambda s, t, o: resigned(
         s, t, header={"kid": key(s)[0], "typ": "at+jwt"}
     ),

@@ -46,7 +46,13 @@ def test_a_weak_password_is_refused(person, bad):
 
 @pytest.mark.parametrize(
     "good",
-    ["correct-horse-battery", "zzzzzzzzzzzzzzzz q", "四个随机的词语放在一起", "7391 5520 8846 1023", "k" * 64 + "!"],
+    [
+        "correct-horse-battery",
+        "zzzzzzzzzzzzzzzz q",
+        "四个随机的词语放在一起",
+        "7391 5520 8846 1023",
+        "k" * 64 + "!",
+    ],
 )
 def test_any_composition_will_do(person, good):
     validate_password(good, person)

@@ -82,9 +82,12 @@ def test_the_last_but_one_is_never_a_repetition(program):
 
 
 def test_a_refresh_token_ends_with_its_session_and_is_no_access_token(program):
-    assert program.client().get(
-        "/api/v1/account/", headers={"Authorization": f"Bearer {program.refresh}"}
-    ).status_code == 401
+    assert (
+        program.client()
+        .get("/api/v1/account/", headers={"Authorization": f"Bearer {program.refresh}"})
+        .status_code
+        == 401
+    )
     assert program.renew(program.access).status_code == 400
 
     program.api().delete(f"{AUTH}/auth/session")

@@ -13,9 +13,9 @@ from csp.constants import NONE, SELF, UNSAFE_INLINE
 from config.env import env, networks, persistent_secret
 from config.unfold import UNFOLD  # noqa: F401
 from core.logs import configure_structlog, logging_config, redact
-from core.secrets import generate_key
 
 django_stubs_ext.monkeypatch()
+from core.secrets import generate_key  # its fields need the patch
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 env.read_env(str(BASE_DIR / ".env"))

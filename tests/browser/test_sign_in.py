@@ -37,7 +37,9 @@ def code_mailed_to(site, address):
     """The newest mail to `address` that holds a code by itself on a line."""
     for path in sorted((site.folder / "mail").glob("*"), key=lambda each: -each.stat().st_mtime):
         text = path.read_text()
-        if address in text and (found := re.search(r"^([A-Z0-9]{4,}-?[A-Z0-9]*)$", text, re.M)):
+        if address in text and (
+            found := re.search(r"^([A-Z0-9]{4,}-?[A-Z0-9]*)$", text, re.MULTILINE)
+        ):
             return found[1]
     raise AssertionError(f"no code for {address}")
 
