@@ -20,12 +20,14 @@ def guard_console(site: AdminSite) -> None:
     one up; until then no page of the console opens.
     """
     inner = site.has_permission
-    site.login = _entrance(secure_admin_login(site.login))  # type: ignore[method-assign]
+    site.login = _entrance(  # type: ignore[method-assign,assignment]
+        secure_admin_login(site.login)
+    )
 
     def has_permission(request: HttpRequest) -> bool:
         return inner(request) and staff_may_enter(request)
 
-    site.has_permission = has_permission  # type: ignore[method-assign,assignment]
+    site.has_permission = has_permission  # type: ignore[method-assign]
 
 
 def _entrance(inner: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:

@@ -52,9 +52,9 @@ class ProfileForm(forms.Form):
         label=_("Time zone"), required=False, help_text=_("Times on pages are shown in it.")
     )
 
-    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
-        initial = {name: getattr(user, name) for name in ("name", "language", "time_zone")}
-        super().__init__(*args, initial=initial, **kwargs)
+    def __init__(self, data: Any = None, *, user: User) -> None:
+        names = ("name", "language", "time_zone")
+        super().__init__(data, initial={name: getattr(user, name) for name in names})
         zones = [(name, name.replace("_", " ")) for name in sorted(available_timezones())]
         self.fields["time_zone"].choices = [("", "UTC"), *zones]  # type: ignore[attr-defined]
 
@@ -62,8 +62,8 @@ class ProfileForm(forms.Form):
 class NotificationsForm(forms.Form):
     """One box a kind; a ticked one is wanted."""
 
-    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: Any = None, *, user: User) -> None:
+        super().__init__(data)
         for kind in notification_kinds():
             self.fields[kind.name] = forms.BooleanField(
                 label=kind.label,

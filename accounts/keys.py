@@ -1,7 +1,7 @@
 """The keys that sign access and refresh tokens.
 
 `JWT_KEYS` is `id:base64,id:base64`, each of 32 bytes or more: the first signs, all of them verify.
-To rotate, put a new one first; drop the old one when the longest refresh token made with it is over.
+To rotate, put a new one first; drop the old one when its last refresh token is over.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def preferences_middleware(
         language = request.user.language
         if language:
             translation.activate(language)
-            request.LANGUAGE_CODE = language  # type: ignore[attr-defined]  # as LocaleMiddleware does
+            request.LANGUAGE_CODE = language  # as LocaleMiddleware does
         if not request.user.time_zone:
             return get_response(request)
         with timezone.override(ZoneInfo(request.user.time_zone)):

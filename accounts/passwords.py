@@ -74,7 +74,7 @@ class ContextWordsValidator:
         phrases = [BRAND]
         if user is not None:
             phrases += [user.name, *re.split(r"[@.]", user.email)]
-        if user is not None and not user._state.adding:
+        if user is not None and user.has_usable_password():  # else: about to sign up
             phrases += [word for words in _words for word in words(user)]
         check_words(password, phrases)
 

@@ -35,7 +35,7 @@ def found_family(user: User, session: SessionBase) -> TokenFamily:
     """At sign-in. No refresh token of it outlives the session."""
     return TokenFamily.objects.create(
         user=user,
-        session_key=session.session_key,
+        session_key=str(session.session_key),
         current=uuid4(),
         issued_at=now().replace(microsecond=0),
         expires_at=session.get_expiry_date(),
@@ -52,8 +52,10 @@ def exchange(token: str) -> tuple[str, str] | None:
     if claims is None:
         return None
     jti, family_id, user_id = (_uuid(claims[name]) for name in ("jti", "fam", "sub"))
+    if jti is None or family_id is None or user_id is None:
+        return None
     family = TokenFamily.objects.filter(pk=family_id, user_id=user_id).first()
-    if jti is None or family is None or family.ended_at or family.expires_at <= now():
+    if family is None or family.ended_at or family.expires_at <= now():
         return None
     session = lookup_session(family.session_key)
     user = person_of(claims, session)

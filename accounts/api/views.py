@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.headless.spec.internal.schema import get_schema
 from allauth.usersessions.models import UserSession
 from django.db.models import QuerySet
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_GET
 from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
@@ -75,6 +78,15 @@ LAST = refusal(
 )
 
 
+@require_GET
+def headless_schema(request: HttpRequest) -> JsonResponse:
+    """Allauth's own OpenAPI document of everything under `auth/`.
+
+    Its own view cannot write the translated labels of our sign-up form.
+    """
+    return JsonResponse(get_schema())
+
+
 class EndedSerializer(serializers.Serializer[Any]):
     ended = serializers.IntegerField()
 
@@ -130,13 +142,14 @@ class SessionViewSet(PersonsOwn, mixins.ListModelMixin, viewsets.GenericViewSet[
         return UserSession.objects.filter(user=self.person)
 
     def get_serializer_context(self) -> dict[str, Any]:
-        return super().get_serializer_context() | {"current": self._current()}
+        return {**super().get_serializer_context(), "current": self._current()}
 
     def _current(self) -> str | None:
         session = session_behind(self.request)
         return session.session_key if session is not None else None
 
     @extend_schema(
+        operation_id="account_sessions_end",
         summary="End a session and its tokens",
         parameters=[OpenApiParameter("id", int, OpenApiParameter.PATH)],
         responses={204: None},
@@ -146,6 +159,7 @@ class SessionViewSet(PersonsOwn, mixins.ListModelMixin, viewsets.GenericViewSet[
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(
+        operation_id="account_sessions_end_others",
         summary="End all other sessions",
         responses={200: EndedSerializer},
         examples=[OpenApiExample("Two were open", value={"ended": 2})],

@@ -243,7 +243,8 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Loomwork API",
     "DESCRIPTION": "Workflows, approvals, model calls and money of your organization. "
-    "Errors are `{code, message, detail, trace_id}`.",
+    "Errors are `{code, message, detail, trace_id}`. Sign-in for programs is described at "
+    "[/api/v1/auth/openapi.json](/api/v1/auth/openapi.json); its errors keep allauth's form.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
