@@ -80,10 +80,7 @@ LAST = refusal(
 
 @require_GET
 def headless_schema(request: HttpRequest) -> JsonResponse:
-    """Allauth's own OpenAPI document of everything under `auth/`.
-
-    Its own view cannot write the translated labels of our sign-up form.
-    """
+    """The OpenAPI document of everything under `auth/`, drawn up by allauth."""
     return JsonResponse(get_schema())
 
 
