@@ -24,11 +24,11 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("favicon.ico", RedirectView.as_view(url="/static/ui/favicon.svg")),
     path("admin/", admin.site.urls),
-    path("api/v1/auth/", include("allauth.headless.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
     path("jsi18n/", JavaScriptCatalog.as_view(), name="javascript-catalog"),
     *(path("api/v1/", include(f"{room}.api.urls")) for room in API_ROOMS),
     *(path("", include(f"{room}.urls")) for room in PAGE_ROOMS),
+    path("api/v1/auth/", include("allauth.headless.urls")),
     path("accounts/", include("allauth.urls")),
 ]
