@@ -7,6 +7,7 @@ from audit.events import register
 register("orgs.organization.founded", _("Organization founded"))
 register("orgs.organization.renamed", _("Organization renamed"), before=str, after=str)
 register("orgs.audit.retention_changed", _("Audit retention changed"))
+register("orgs.organization.origins_changed", _("Allowed origins changed"), before=list, after=list)
 register("orgs.member.added", _("Member added"), user=str, role=str)
 register("orgs.member.role_changed", _("Role changed"), user=str, before=str, after=str)
 register("orgs.member.removed", _("Member removed"), user=str, role=str)

@@ -294,7 +294,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-    "ENUM_NAME_OVERRIDES": {"AccountEnum": "billing.models.LedgerEntry.Account"},
+    "ENUM_NAME_OVERRIDES": {
+        "AccountEnum": "billing.models.LedgerEntry.Account",
+        "AuditOutcomeEnum": "audit.models.Entry.Outcome",
+        "ExportStateEnum": "files.models.Export.State",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "workflows.api.streams.describe_streams",
