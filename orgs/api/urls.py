@@ -4,7 +4,7 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from orgs.api import schema  # noqa: F401 - registers the authentication schemes
-from orgs.api.audit import EntryViewSet
+from orgs.api.audit import EntryViewSet, RetentionView
 from orgs.api.views import ApiKeyViewSet, MemberViewSet, MeView, OrganizationView
 
 router = SimpleRouter()
@@ -14,5 +14,6 @@ router.register("audit", EntryViewSet, basename="audit")
 urlpatterns = [
     path("me/", MeView.as_view(), name="me"),
     path("organization/", OrganizationView.as_view(), name="organization"),
+    path("audit/retention/", RetentionView.as_view(), name="audit-retention"),
     *router.urls,
 ]
