@@ -1,4 +1,4 @@
-"""The OpenAPI document: version, and an example for every operation."""
+"""The OpenAPI document: version, an example for every operation, the one error body."""
 
 import pytest
 from drf_spectacular.generators import SchemaGenerator
@@ -26,6 +26,17 @@ def test_every_operation_shows_an_example(document):
     without = [name for name, operation in operations(document) if "'example" not in str(operation)]
     assert not without
     assert len(list(operations(document))) > 40
+
+
+def test_every_refusal_is_the_one_error_body(document):
+    for name, operation in operations(document):
+        refused = {code: each for code, each in operation["responses"].items() if code >= "4"}
+        assert {"401", "403", "429"} <= set(refused), name
+        for answer in refused.values():
+            shared = answer.get("$ref", "").rpartition("/")[2]
+            answer = document["components"]["responses"].get(shared, answer)  # noqa: PLW2901
+            content = answer["content"]["application/json"]
+            assert content["schema"] == {"$ref": "#/components/schemas/Error"}, name
 
 
 def test_every_path_carries_the_version(document):
