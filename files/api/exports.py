@@ -13,6 +13,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.schema import refusal
 from files.actions import cancel_export, download_export, start_export
 from files.attachment import Attachment, attachment_of
 from files.models import Export
@@ -101,7 +102,10 @@ class ExportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
     @extend_schema(
         summary="Start an export",
         request=StartExportSerializer,
-        responses={202: ExportSerializer},
+        responses={
+            202: ExportSerializer,
+            404: refusal("not_found", "There is no such source to export."),
+        },
         examples=[ASKED, SHOWN],
     )
     def create(self, request: Request) -> Response:
@@ -124,7 +128,11 @@ class ExportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
 
     @extend_schema(
         summary="Download an export's file",
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+        responses={
+            (200, "*/*"): OpenApiTypes.BINARY,
+            410: refusal("file_gone", "The file's content is no longer in the storage."),
+            503: refusal("storage_unavailable", "The storage does not answer."),
+        },
         examples=[OpenApiExample("Comma-separated values", value="id,at,event\r\n")],
     )
     @action(detail=True, methods=["get"])
