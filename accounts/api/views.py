@@ -30,11 +30,7 @@ from accounts.api.serializers import (
 from accounts.errors import PersonRequired
 from accounts.models import SecurityEvent, User
 from accounts.reauthentication import require_confirmed, session_behind
-<<<<<<< HEAD
 from core.conditions import ConditionalView
-=======
-from core.documented import refuse_unknown_parameters
->>>>>>> main
 from core.schema import refusal
 
 ACCOUNT = OpenApiExample(
@@ -111,11 +107,7 @@ class PersonsOwn(ConditionalView):
         if not isinstance(request.user, User):
             raise PersonRequired("An account belongs to a person, not to a key.")
         self.person = request.user
-<<<<<<< HEAD
         self.take_conditions(request)
-=======
-        refuse_unknown_parameters(request)
->>>>>>> main
 
 
 class AccountView(PersonsOwn, APIView):
