@@ -30,6 +30,7 @@ from accounts.api.serializers import (
 from accounts.errors import PersonRequired
 from accounts.models import SecurityEvent, User
 from accounts.reauthentication import require_confirmed, session_behind
+from core.documented import refuse_unknown_parameters
 from core.schema import refusal
 
 ACCOUNT = OpenApiExample(
@@ -98,6 +99,7 @@ class PersonsOwn:
         if not isinstance(request.user, User):
             raise PersonRequired("An account belongs to a person, not to a key.")
         self.person = request.user
+        refuse_unknown_parameters(request)
 
 
 class AccountView(PersonsOwn, APIView):
