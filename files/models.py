@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
-
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from core.models import TenantModel, TenantQuerySet
-from orgs.access import can
-
-if TYPE_CHECKING:
-    from orgs.access import Actor
+from core.models import TenantModel
+from orgs.visibility import Place, VisibleQuerySet
 
 
-class StoredFileQuerySet(TenantQuerySet):
-    def visible_to(self, actor: Actor) -> Self:
-        """Files of the actor's organization, if the actor may see files at all."""
-        return self.of(actor.organization_id) if can(actor, "file.view") else self.none()
+class StoredFileQuerySet(VisibleQuerySet):
+    place = Place("file.view", project="project", optional=True)
 
 
 class StoredFile(TenantModel):
     """Written once and never changed: a new content is a new file."""
 
+    project = models.ForeignKey(
+        "orgs.Project",
+        models.RESTRICT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("project"),
+    )
     name = models.CharField(_("name"), max_length=255)
     content_type = models.CharField(_("content type"), max_length=127)
     size = models.PositiveBigIntegerField(_("size"), help_text=_("bytes"))

@@ -12,6 +12,7 @@ urlpatterns = [
     path("organization/members/", views.add_member, name="member_add"),
     path("organization/members/<uuid:pk>/role/", views.change_role, name="member_role"),
     path("organization/members/<uuid:pk>/remove/", views.remove_member, name="member_remove"),
+    path("organization/projects/<uuid:pk>/share/", views.share_project, name="project_share"),
     path("keys/", views.keys, name="api_keys"),
     path("keys/new/", views.new_key, name="api_key_new"),
     path("keys/<uuid:pk>/revoke/", views.revoke_key, name="api_key_revoke"),

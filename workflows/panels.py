@@ -27,8 +27,8 @@ FAILED = Q(state=Run.State.FAILED)
 
 
 def contribute() -> None:
-    register_nav(_("Build"), _("Workflows"), "account_tree", "workflows", 110, "workflow.view")
-    register_nav(_("Work"), _("Runs"), "play_circle", "runs", 210, "run.view")
+    register_nav(_("Build"), _("Workflows"), "account_tree", "workflows", 110, "org.view")
+    register_nav(_("Work"), _("Runs"), "play_circle", "runs", 210, "org.view")
     register_nav(_("Work"), _("Trace"), "timeline", "trace_search", 220, "run.view")
     register_home_kpi("runs", run_count, 10, "run.view")
     register_home_kpi("success", success_rate, 20, "run.view")
@@ -48,7 +48,7 @@ def run_url(task: HumanTask) -> str:
 def _lately(actor: Any) -> Any:
     """Runs of the last days: the organization's, or everybody's for an operator."""
     since = now() - timedelta(days=DAYS)
-    runs = Run.objects.of(actor.organization_id) if actor else Run.objects.all()
+    runs = Run.objects.visible_to(actor) if actor else Run.objects.all()
     return runs.filter(created_at__gte=since)
 
 

@@ -74,7 +74,7 @@ class LedgerViewSet(mixins.ListModelMixin, OrgViewSet):
 
     def get_queryset(self) -> QuerySet[LedgerEntry]:
         wanted = _wanted(LedgerFilter, self.request)
-        return LedgerEntry.objects.of(self.actor.organization_id).filter(**wanted)
+        return LedgerEntry.objects.visible_to(self.actor).filter(**wanted)
 
     @extend_schema(parameters=[LedgerFilter])
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -90,7 +90,7 @@ class UsageViewSet(mixins.ListModelMixin, OrgViewSet):
 
     def get_queryset(self) -> QuerySet[UsageRecord]:
         wanted = _wanted(UsageFilter, self.request)
-        return UsageRecord.objects.of(self.actor.organization_id).filter(**wanted)
+        return UsageRecord.objects.visible_to(self.actor).filter(**wanted)
 
     @extend_schema(parameters=[UsageFilter])
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -105,7 +105,7 @@ class PriceViewSet(mixins.ListModelMixin, OrgViewSet):
     queryset = Price.objects.none()
 
     def get_queryset(self) -> QuerySet[Price]:
-        rows = Price.objects.of(self.actor.organization_id)
+        rows = Price.objects.visible_to(self.actor)
         if model := query_text(self.request, "model"):
             rows = rows.filter(model=model)
         return rows

@@ -11,6 +11,7 @@ from rest_framework import mixins, serializers
 from audit.models import Entry
 from orgs.api import examples
 from orgs.api.access import OrgViewSet
+from orgs.trail import entries_visible_to
 
 
 class EntrySerializer(serializers.ModelSerializer[Entry]):
@@ -48,7 +49,7 @@ class EntryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
     queryset = Entry.objects.none()
 
     def get_queryset(self) -> QuerySet[Entry]:
-        entries = Entry.objects.of(self.actor.organization_id)
+        entries = entries_visible_to(self.actor)
         if self.action != "list":
             return entries
         query = EntryQuerySerializer(data=self.request.query_params)

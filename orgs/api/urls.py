@@ -5,6 +5,7 @@ from rest_framework.routers import SimpleRouter
 
 from orgs.api import schema  # noqa: F401 - registers the authentication schemes
 from orgs.api.audit import EntryViewSet
+from orgs.api.sharing import ProjectSharingView
 from orgs.api.views import ApiKeyViewSet, MemberViewSet, MeView, OrganizationView
 
 router = SimpleRouter()
@@ -14,5 +15,6 @@ router.register("audit", EntryViewSet, basename="audit")
 urlpatterns = [
     path("me/", MeView.as_view(), name="me"),
     path("organization/", OrganizationView.as_view(), name="organization"),
+    path("projects/<uuid:pk>/grants/", ProjectSharingView.as_view(), name="project-grants"),
     *router.urls,
 ]

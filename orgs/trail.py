@@ -1,0 +1,40 @@
+"""Which audit entries an actor sees. It stands here because `audit` lies below permissions."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+
+from django.db.models import Exists, Q, QuerySet
+
+from audit.models import Entry
+from orgs.access import Actor, holds
+from orgs.actor import opens_every_project
+from orgs.models import Project
+
+_OF_THE_WHOLE = ("accounts.", "audit.", "billing.", "llm.", "orgs.")
+_OF_PROJECTS = ("orgs.grant.", "orgs.project.", "orgs.key.")
+
+
+def _starting(prefixes: tuple[str, ...]) -> Q:
+    return reduce(or_, (Q(action__startswith=prefix) for prefix in prefixes))
+
+
+def entries_visible_to(actor: Actor) -> QuerySet[Entry]:
+    """The organization's entries for who may read the trail.
+
+    An entry does not say in which project its target lies. So whoever is kept out of a project
+    reads what concerns the organization as a whole, and nothing of the rooms that have projects.
+    """
+    entries = Entry.objects.of(actor.organization_id)
+    if not holds(actor, "audit.view"):
+        return entries.none()
+    if opens_every_project(actor):
+        return entries
+    everything = Project.objects.of(actor.organization_id)
+    if actor.scopes is not None:
+        closed = everything.exclude(pk=actor.project_id)
+    else:
+        closed = everything.exclude(pk__in=Project.objects.visible_to(actor).values("pk"))
+    of_the_whole = _starting(_OF_THE_WHOLE) & ~_starting(_OF_PROJECTS)
+    return entries.filter(of_the_whole | ~Exists(closed))
