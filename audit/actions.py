@@ -35,6 +35,9 @@ def record(
     text is replaced, so that no write fails for the words in its entry.
     """
     kind, actor_id = _who(actor)
+    support_id = getattr(actor, "support_id", None)
+    if support_id is not None:
+        data = {**(data or {}), "support_id": str(support_id)}
     return Entry.objects.create(
         organization_id=actor.organization_id,
         action=action,

@@ -69,6 +69,7 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
         _("Access"),
         {
             "orgs.apikey": "key",
+            "orgs.supportaccess": "support_agent",
             "account.emailaddress": "mail",
             "mfa.authenticator": "shield_lock",
             "usersessions.usersession": "devices",

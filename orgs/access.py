@@ -13,6 +13,7 @@ from orgs.actor import Actor, holds, opens_every_project
 from orgs.errors import NoOrganization
 from orgs.keys import KeyInfo
 from orgs.models import Membership, Role
+from orgs.support import stay_of, support_actor
 from orgs.visibility import VisibleQuerySet
 
 __all__ = [
@@ -116,9 +117,18 @@ def actor_of(request: HttpRequest | Any) -> Actor:
         return key_actor(info)
     known = getattr(plain, "_loomwork_actor", None)
     if known is None:
-        known = _choose(request, memberships_of(request.user.pk))
+        known = _as_support(request) or _choose(request, memberships_of(request.user.pk))
         plain._loomwork_actor = known  # noqa: SLF001 - our own mark on the request
     return known
+
+
+def _as_support(request: Any) -> Actor | None:
+    """Inside as support, unless the request names another organization."""
+    stay = stay_of(request)
+    if stay is None:
+        return None
+    named = request.headers.get(HEADER, "").lower()
+    return support_actor(stay) if named in {"", str(stay.organization_id)} else None
 
 
 def _choose(request: Any, memberships: Iterable[Membership]) -> Actor:

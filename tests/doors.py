@@ -89,7 +89,7 @@ DOORS: dict[str, Door] = {
     "PATCH /api/v1/members/<pk>/": Door(
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),
-    "DELETE /api/v1/members/<pk>/": Door("member.manage", "member", person=True),
+    "DELETE /api/v1/members/<pk>/": shared("member.manage", "member", person=True),
     "GET /api/v1/keys/": Door("key.manage"),
     "POST /api/v1/keys/": Door(
         "key.manage", body=lambda w: {"name": "n", "scopes": ["key.manage"]}
@@ -99,6 +99,9 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/projects/<pk>/grants/": shared("project.manage", "project"),
     "POST /api/v1/projects/<pk>/grants/": shared("project.manage", "project", body=sharing),
     "DELETE /api/v1/projects/<pk>/grants/": shared("project.manage", "project", body=sharing),
+    "GET /api/v1/support-access/": Door("support.view"),
+    "GET /api/v1/support-access/<pk>/": Door("support.view", "support"),
+    "POST /api/v1/support-access/<pk>/end/": Door("support.end", "support"),
     "GET /api/v1/audit/": Door("audit.view"),
     "GET /api/v1/audit/<pk>/": Door("audit.view", "entry"),
     # -- billing
@@ -175,6 +178,9 @@ DOORS: dict[str, Door] = {
     ),
     "POST /organization/members/<pk>/remove/": Door("member.manage", "member"),
     "POST /organization/projects/<pk>/share/": shared("project.manage", "project", body=sharing),
+    "GET /organization/support/": Door("support.view"),
+    "POST /organization/support/leave/": Door("org.view"),
+    "POST /organization/support/<pk>/end/": Door("support.end", "support"),
     "GET /keys/": Door("key.manage"),
     "GET /keys/new/": Door("key.manage"),
     "POST /keys/new/": Door(

@@ -59,7 +59,9 @@ class WorkflowAdmin(AuditedAdmin):
     list_filter = ("mode", "created_at")
     list_select_related = ("organization", "published")
     search_fields = ("name", "organization__name", "=id")
-    readonly_fields = ("id", "organization", "mode", "published", "latest_number", "created_by_id")
+    readonly_fields = (
+        "id", "organization", "project", "mode", "published", "latest_number", "created_by_id",
+    )  # fmt: skip
     inlines = (VersionInline, GrantInline, TeamGrantInline)
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -23,6 +23,7 @@ from core.ui import (
 from workflows.models import Run
 
 DAYS = 14
+VIEW_RUN = "workflows.view_run"
 FAILED = Q(state=Run.State.FAILED)
 
 
@@ -34,10 +35,12 @@ def contribute() -> None:
     register_home_kpi("success", success_rate, 20, "run.view")
     register_home_panel("runs", "workflows/_panel_chart.html", chart, 10, "run.view", "main")
     register_home_panel("recent", "workflows/_panel_recent.html", recent, 17, "run.view")
-    register_dashboard_kpi("runs", run_count, 10)
-    register_dashboard_kpi("success", success_rate, 20)
-    register_dashboard_panel("runs", "workflows/_panel_chart.html", chart, 10, "half")
-    register_dashboard_panel("recent", "workflows/_panel_latest.html", latest, 30)
+    register_dashboard_kpi("runs", run_count, 10, VIEW_RUN)
+    register_dashboard_kpi("success", success_rate, 20, VIEW_RUN)
+    register_dashboard_panel("runs", "workflows/_panel_chart.html", chart, 10, "half", VIEW_RUN)
+    register_dashboard_panel(
+        "recent", "workflows/_panel_latest.html", latest, 30, permission=VIEW_RUN
+    )
 
 
 def run_url(task: HumanTask) -> str:

@@ -22,13 +22,16 @@ class OrgAccess:
     verbs: ClassVar[Mapping[str, str]] = {}
     granted: ClassVar[frozenset[str]] = frozenset()
     actor: Actor
+    verb_asked: str
+    """What this request needs: a key that may change a thing need not list it to find it."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
         self.actor = actor_of(request)
         name = getattr(self, "action", None) or (request.method or "").lower()
+        self.verb_asked = self.verbs.get(name) or self.verbs["*"]
         if name not in self.granted:
-            require(self.actor, self.verbs.get(name) or self.verbs["*"])
+            require(self.actor, self.verb_asked)
 
 
 class OrgAPIView(OrgAccess, APIView):
