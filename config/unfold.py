@@ -31,6 +31,10 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
             "bpm.decision": "how_to_reg",
             "bpm.comment": "chat",
             "audit.entry": "history",
+            "audit.chain": "link",
+            "audit.seal": "verified",
+            "audit.sealedentry": "playlist_add_check",
+            "audit.dailycount": "bar_chart",
         },
     ),
     (
@@ -70,6 +74,7 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
         {
             "orgs.apikey": "key",
             "orgs.supportaccess": "support_agent",
+            "orgs.storedanswer": "replay",
             "account.emailaddress": "mail",
             "mfa.authenticator": "shield_lock",
             "usersessions.usersession": "devices",
@@ -85,6 +90,7 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
             "django_celery_beat.crontabschedule": "event_repeat",
             "django_celery_beat.clockedschedule": "alarm",
             "files.storedfile": "draft",
+            "files.export": "ios_share",
             "workflows.workerprocess": "memory",
             "bpm.definition": "account_tree",
             "bpm.definitionversion": "layers",

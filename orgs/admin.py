@@ -21,6 +21,7 @@ from orgs.models import (
     ProjectGrant,
     ProjectTeamGrant,
     Role,
+    StoredAnswer,
     SupportAccess,
 )
 from orgs.support import SESSION_KEY as SUPPORT_KEY
@@ -140,3 +141,14 @@ class ApiKeyAdmin(ReadOnlyAdmin):
             actor = operator_actor(key.organization_id, request.user.pk)
             revoke_key(actor=actor, key_id=key.pk)
         self.message_user(request, _("The keys are revoked."), messages.SUCCESS)
+
+
+@admin.register(StoredAnswer)
+class StoredAnswerAdmin(ReadOnlyAdmin):
+    """What was answered is the organization's own: operators see that, not what."""
+
+    list_display = ("route", "key", "caller", "organization", "status", "expires_at")
+    list_filter = ("status",)
+    list_select_related = ("organization",)
+    search_fields = ("=key", "organization__name")
+    exclude = ("body", "request_digest")

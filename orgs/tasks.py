@@ -1,4 +1,6 @@
-"""Letters of orgs."""
+"""Upkeep of organizations, and letters. A task only finds rows and calls an action for each."""
+
+import logging
 
 from celery import shared_task
 from django.conf import settings
@@ -6,7 +8,30 @@ from django.core.mail import send_mail
 from django.template.loader import render_to_string
 from django.utils.translation import gettext, override
 
-from orgs.models import Membership, Role, SupportAccess
+from audit.errors import ChainBroken
+from orgs.actions.answers import delete_old_answers as delete_answers
+from orgs.actions.audit import prune_trail
+from orgs.models import Membership, Organization, Role, SupportAccess
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(acks_late=True)
+def prune_audit() -> int:
+    """Drop audit entries that are older than their organization keeps; returns how many."""
+    dropped = 0
+    for organization in Organization.objects.exclude(audit_retention_days=None).order_by("pk"):
+        try:
+            dropped += prune_trail(organization)
+        except ChainBroken:  # nothing is dropped that could be evidence
+            logger.exception("Not pruned", extra={"organization": str(organization.pk)})
+    return dropped
+
+
+@shared_task
+def delete_old_answers() -> None:
+    """Answers kept for `Idempotency-Key` end after their day."""
+    delete_answers()
 
 
 @shared_task

@@ -62,6 +62,10 @@ def new_provider(world: World) -> dict[str, Any]:
     }
 
 
+def new_export(world: World) -> dict[str, Any]:
+    return {"source": "audit", "format": "csv"}
+
+
 def new_model(world: World) -> dict[str, Any]:
     return {
         "name": "new",
@@ -104,6 +108,11 @@ DOORS: dict[str, Door] = {
     "POST /api/v1/support-access/<pk>/end/": Door("support.end", "support"),
     "GET /api/v1/audit/": Door("audit.view"),
     "GET /api/v1/audit/<pk>/": Door("audit.view", "entry"),
+    "GET /api/v1/audit/statistics/": Door("audit.view"),
+    "GET /api/v1/audit/events/": Door("audit.view"),
+    "GET /api/v1/audit/chain/": Door("audit.view"),
+    "GET /api/v1/audit/retention/": Door("org.manage"),
+    "PUT /api/v1/audit/retention/": Door("org.manage", body=lambda w: {"days": 400}),
     # -- billing
     "GET /api/v1/wallet/": Door("wallet.view"),
     "POST /api/v1/wallet/top-up/": Door("wallet.topup", body=lambda w: {"amount": 5, "ref": "r"}),
@@ -128,6 +137,17 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/files/": Door("file.view"),
     "GET /api/v1/files/<pk>/": Door("file.view", "file"),
     "GET /api/v1/files/<pk>/download/": Door("file.view", "file"),
+    "GET /api/v1/exports/": Door(guest=EMPTY),
+    "POST /api/v1/exports/": Door("audit.view", body=new_export, own=frozenset({202})),
+    "GET /api/v1/exports/sources/": Door(guest=EMPTY),
+    "GET /api/v1/exports/<pk>/": Door("audit.view", "export"),
+    "POST /api/v1/exports/<pk>/cancel/": Door("audit.view", "export", own=frozenset({409})),
+    "GET /api/v1/exports/<pk>/download/": Door("audit.view", "export"),
+    "GET /exports/": Door("org.view"),
+    "POST /exports/": Door("audit.view", body=new_export),
+    "GET /exports/<pk>/": Door("audit.view", "export"),
+    "POST /exports/<pk>/cancel/": Door("audit.view", "export"),
+    "GET /exports/<pk>/download/": Door("audit.view", "export"),
     # -- llm
     "GET /api/v1/models/": Door("model.view"),
     "POST /api/v1/models/": Door("model.manage", body=new_model),
@@ -166,6 +186,9 @@ DOORS: dict[str, Door] = {
     "GET /navigation/": Door(),
     "GET /organization/": Door("org.view"),
     "POST /organization/": Door("org.manage", body=lambda w: {"name": "New"}),
+    "POST /organization/origins/": Door(
+        "org.manage", body=lambda w: {"origins": "https://app.example.com"}
+    ),
     "POST /organization/switch/": Door(
         body=lambda w: {"organization": str(w.organization.pk)}
     ),
@@ -181,6 +204,10 @@ DOORS: dict[str, Door] = {
     "GET /organization/support/": Door("support.view"),
     "POST /organization/support/leave/": Door("org.view"),
     "POST /organization/support/<pk>/end/": Door("support.end", "support"),
+    "GET /audit/": Door("audit.view"),
+    "GET /audit/<pk>/": Door("audit.view", "entry"),
+    "GET /audit/statistics/": Door("audit.view"),
+    "POST /audit/retention/": Door("org.manage", body=lambda w: {"days": "400"}),
     "GET /keys/": Door("key.manage"),
     "GET /keys/new/": Door("key.manage"),
     "POST /keys/new/": Door(

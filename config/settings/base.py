@@ -82,7 +82,8 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "core.middleware.admin_csp_middleware",
     "core.refusals.limit_body_middleware",
-    "corsheaders.middleware.CorsMiddleware",
+    "core.middleware.rate_headers_middleware",
+    "orgs.cors.OrganizationCorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -248,11 +249,16 @@ CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/api/.*$"
 CORS_ALLOW_HEADERS = [
     "accept", "authorization", "content-type", "x-csrftoken", "x-request-id", "traceparent",
-    "x-organization", "idempotency-key", "last-event-id",
+    "x-organization", "x-api-key", "idempotency-key", "if-match", "if-none-match", "last-event-id",
 ]  # fmt: skip
-CORS_EXPOSE_HEADERS = ["x-request-id", "traceparent"]
+CORS_EXPOSE_HEADERS = [
+    "x-request-id", "traceparent", "etag", "idempotency-replayed", "retry-after",
+    "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "ratelimit-policy",
+]  # fmt: skip
 
 # --- REST
+API_RATE = env.int("API_RATE", default=600)
+API_RATE_ANONYMOUS = env.int("API_RATE_ANONYMOUS", default=60)
 REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "core.api.exception_handler",
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -261,7 +267,10 @@ REST_FRAMEWORK = {
         "orgs.api.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PAGINATION_CLASS": "core.api.KeysetPagination",
+    "DEFAULT_PAGINATION_CLASS": "core.listing.KeysetPagination",
+    "DEFAULT_FILTER_BACKENDS": ["core.listing.DeclaredFilters"],
+    "DEFAULT_THROTTLE_CLASSES": ["orgs.api.rates.CallerThrottle"],
+    "URL_FORMAT_OVERRIDE": None,  # `?format=` would be one more way to say what Accept says
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": [
@@ -288,7 +297,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {"AccountEnum": "billing.models.LedgerEntry.Account"},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "core.schema.add_error_responses",
+        "workflows.api.streams.describe_streams",
+        "core.schema.add_common_parts",
         "core.examples.add_examples",
     ],
 }
@@ -310,11 +320,19 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
+    "delete-old-answers": {
+        "task": "orgs.tasks.delete_old_answers",
+        "schedule": timedelta(minutes=15),
+    },
     "sweep-runs": {"task": "workflows.tasks.sweep", "schedule": timedelta(seconds=5)},
     "settle-overdue-holds": {
         "task": "billing.tasks.settle_overdue_holds",
         "schedule": timedelta(minutes=5),
     },
+    "seal-audit": {"task": "audit.tasks.seal", "schedule": timedelta(minutes=1)},
+    "check-audit": {"task": "audit.tasks.check", "schedule": timedelta(days=1)},
+    "prune-audit": {"task": "orgs.tasks.prune_audit", "schedule": timedelta(hours=1)},
+    "sweep-exports": {"task": "files.tasks.sweep", "schedule": timedelta(seconds=30)},
 }
 VIEWFLOW = {"AUTOREGISTER": False}
 

@@ -24,7 +24,7 @@ def fill_projects(apps, schema_editor):
 class Migration(migrations.Migration):
     dependencies = [
         ("workflows", "0007_team_grants"),
-        ("files", "0002_project"),
+        ("files", "0003_project"),
         ("bpm", "0002_project"),
     ]
     operations = [migrations.RunPython(fill_projects, migrations.RunPython.noop)]
