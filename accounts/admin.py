@@ -24,7 +24,6 @@ from core.templatetags.ui import browser
 admin.site.unregister([Group, EmailAddress, Authenticator, UserSession])
 
 
-
 def staff_groups(groups: QuerySet[Group]) -> QuerySet[Group]:
     """Without those behind teams, which `orgs` makes to grant objects to (`Team.group`)."""
     return groups.filter(team__isnull=True)

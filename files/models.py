@@ -23,8 +23,7 @@ class StoredFileQuerySet(VisibleQuerySet):
     place = Place("file.view", project="project", optional=True)
 
     def visible_to(self, actor: Actor, verb: str = "") -> Self:
-        """An export's file is had through the export alone: it asks for the right to what is
-        inside."""
+        """An export's file is had through the export alone, which asks for more than files."""
         return super().visible_to(actor, verb).exclude(kind=EXPORT_KIND)
 
 

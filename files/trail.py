@@ -58,4 +58,6 @@ def _plain(entry: Entry, name: str) -> Any:
     return str(value) if name.endswith("_id") and value is not None else value
 
 
-SOURCE = Source("audit", "audit.view", _("Audit trail"), COLUMNS, check, count, rows, sees_whole_trail)
+SOURCE = Source(
+    "audit", "audit.view", _("Audit trail"), COLUMNS, check, count, rows, sees_whole_trail
+)

@@ -18,8 +18,6 @@ from orgs.models import (
     ApiKey,
     Membership,
     Organization,
-    ProjectGrant,
-    ProjectTeamGrant,
     Role,
     StoredAnswer,
     SupportAccess,

@@ -14,9 +14,7 @@ register("orgs.key.created", _("API key created"), prefix=str, scopes=list)
 register("orgs.key.revoked", _("API key revoked"), prefix=str, scopes=list)
 register("orgs.grant.given", _("Access granted"), user=str, team=str, right=str)
 register("orgs.grant.revoked", _("Access taken back"), user=str, team=str, right=str)
-register(
-    "orgs.support.started", _("Support entered"), operator=str, level=str, minutes=int
-)
+register("orgs.support.started", _("Support entered"), operator=str, level=str, minutes=int)
 register("orgs.support.ended", _("Support left"), operator=str, level=str)
 register("console.*.added", _("Added in the operator console"), fields=list)
 register("console.*.changed", _("Changed in the operator console"), fields=list)

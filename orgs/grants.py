@@ -36,7 +36,7 @@ def codename(model: type[models.Model], right: str) -> str:
 
 
 @transaction.atomic
-def grant(  # noqa: PLR0913 - who, what, to whom, which right
+def grant(
     *,
     actor: Actor,
     obj: Any,
@@ -59,7 +59,7 @@ def grant(  # noqa: PLR0913 - who, what, to whom, which right
 
 
 @transaction.atomic
-def revoke(  # noqa: PLR0913 - as in `grant`
+def revoke(
     *,
     actor: Actor,
     obj: Any,
@@ -85,7 +85,9 @@ def forget_grants(organization_id: UUID, user_id: UUID) -> None:
 
 def grants_on(obj: Any) -> list[Holder]:
     """Who holds which rights on `obj`: teams by name, then people by address. Two queries."""
-    teams = obj.team_grants.select_related("group__team", "permission").order_by("group__team__name")
+    teams = obj.team_grants.select_related("group__team", "permission").order_by(
+        "group__team__name"
+    )
     people = obj.grants.select_related("user", "permission").order_by("user__email")
     found: dict[UUID, Holder] = {}
     for row in teams:
@@ -129,7 +131,7 @@ def _holder(actor: Actor, right: str, user_id: UUID | None, team_id: UUID | None
     return row.user
 
 
-def _note(  # noqa: PLR0917 - one call each
+def _note(
     action: str, actor: Actor, obj: Any, right: str, user_id: UUID | None, team_id: UUID | None
 ) -> None:
     holder = {"user": str(user_id)} if user_id else {"team": str(team_id)}

@@ -18,8 +18,7 @@ from orgs.permissions import RIGHTS
 
 
 def sharing_context(actor: Actor, obj: Any, verb: str, url: str) -> dict[str, Any]:
-    """`may_share` and, where it holds, `sharing`: holders, choices and where to post. No queries
-    otherwise but the one that asks."""
+    """`may_share` and, where it holds, `sharing`: holders, choices and where to post."""
     if not can(actor, verb, obj):
         return {"may_share": False}
     members = Membership.objects.of(actor.organization_id).select_related("user")

@@ -74,8 +74,10 @@ def open_to_role(model: type[models.Model], actor: Actor, place: Place, verb: st
 
 
 def _granted(rows: Any, actor: Actor, place: Place, verb: str) -> Any:
-    """What was granted alone. One look-up of ids, not an OR: so the database starts from the few
-    grants instead of walking through all rows."""
+    """What was granted alone.
+
+    One look-up of ids, not an OR: the database starts from the few grants, not from all rows.
+    """
     if verb not in GRANTED_BY or actor.user_id is None or actor.support_id is not None:
         return rows.none()
     if not place.shared:

@@ -51,7 +51,7 @@ class OrgAccess:
         self.actor = actor_of(request)
         setattr(request._request, MARK, self.actor.organization_id)  # noqa: SLF001 - as DRF's own
         name = self._name(request)
-        self.verb_asked = self.verbs.get(name) or self.verbs["*"]
+        self.verb_asked = self.verbs.get(name) or self.verbs.get("*", "")
         if name not in self.granted:
             require(self.actor, self.verb_asked)
         refuse_unknown_parameters(request)

@@ -146,9 +146,7 @@ def test_acting_is_an_administrators_work_without_people_keys_and_money(operator
 
 
 def test_the_levels_hold_what_the_table_says(operator, organization):
-    look = support_actor(
-        SupportAccess(organization=organization, operator=operator, level="view")
-    )
+    look = support_actor(SupportAccess(organization=organization, operator=operator, level="view"))
     assert {verb for verb in VERBS if can(look, verb)} == {v for v in VERBS if v.endswith(".view")}
     assert SUPPORT[SUPPORT_ACT] < {verb for verb, roles in VERBS.items() if ADMIN in roles}
 
@@ -183,7 +181,7 @@ def test_a_stay_dies_with_its_time_the_session_and_the_operators_rank(operator, 
 
 
 def test_staff_without_the_right_do_not_enter(organization):
-    client, response = enter(UserFactory(is_staff=True), organization)
+    _, response = enter(UserFactory(is_staff=True), organization)
 
     assert response.status_code == 403
     assert not SupportAccess.objects.exists()
