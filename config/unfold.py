@@ -78,6 +78,8 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
             "account.emailaddress": "mail",
             "mfa.authenticator": "shield_lock",
             "usersessions.usersession": "devices",
+            "accounts.tokenfamily": "token",
+            "accounts.securityevent": "policy",
             "guardian.userobjectpermission": "lock_person",
             "guardian.groupobjectpermission": "lock",
         },

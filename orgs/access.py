@@ -8,11 +8,12 @@ from uuid import UUID
 
 from django.http import HttpRequest
 
+from accounts.errors import SecondFactorRequired
 from core.errors import NotFound, PermissionRefused
 from orgs.actor import Actor, holds, opens_every_project
 from orgs.errors import NoOrganization
 from orgs.keys import KeyInfo
-from orgs.models import Membership, Role
+from orgs.models import Membership, Role, SupportAccess
 from orgs.support import stay_of, support_actor
 from orgs.visibility import VisibleQuerySet
 
@@ -105,7 +106,8 @@ def memberships_of(user_id: UUID | None) -> list[Membership]:
 def actor_of(request: HttpRequest | Any) -> Actor:
     """The actor behind a Django or DRF request, found once per request.
 
-    Raises NoOrganization when the person belongs to none, or not to the one that is named.
+    Raises NoOrganization when the person belongs to none, or not to the one that is named, and
+    SecondFactorRequired when the organization lets them in only with one.
     """
     plain: Any = getattr(request, "_request", request)
     info = getattr(request, "auth", None)
@@ -127,8 +129,10 @@ def _as_support(request: Any) -> Actor | None:
     stay = stay_of(request)
     if stay is None:
         return None
-    named = request.headers.get(HEADER, "").lower()
-    return support_actor(stay) if named in {"", str(stay.organization_id)} else None
+    if request.headers.get(HEADER, "").lower() not in {"", str(stay.organization_id)}:
+        return None
+    _require_factor(request, stay)
+    return support_actor(stay)
 
 
 def _choose(request: Any, memberships: Iterable[Membership]) -> Actor:
@@ -140,7 +144,20 @@ def _choose(request: Any, memberships: Iterable[Membership]) -> Actor:
     row = by_organization.get(str(chosen).lower()) or next(iter(by_organization.values()), None)
     if row is None:
         raise NoOrganization("You do not belong to any organization yet.")
+    _require_factor(request, row)
     return Actor(organization_id=row.organization_id, role=row.role, user_id=row.user_id)
+
+
+def _require_factor(request: Any, row: Membership | SupportAccess) -> None:
+    """Raise SecondFactorRequired where the organization asks for one and the person has none."""
+    # Late: allauth's models exist only once every app is loaded, and settings import this module.
+    from accounts.factors import request_has_factor  # noqa: PLC0415
+
+    if row.organization.require_second_factor and not request_has_factor(request):
+        raise SecondFactorRequired(
+            "This organization asks for a second factor. Set one up in your account.",
+            organization=str(row.organization_id),
+        )
 
 
 def _session_choice(request: Any) -> str | None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from allauth.usersessions.models import UserSession
 from django.utils.timezone import now
 
 from accounts.tests.factories import UserFactory
@@ -81,6 +82,12 @@ def make_world(mark: str) -> World:
     _add_tasks(world)
     _add_money(world)
     world.rows.file = file_of(world.owner, mark.encode(), name=f"{mark}.yml")
+    world.rows.session = UserSession.objects.create(
+        user=world.people[Role.OWNER],
+        session_key=f"{mark}-session",
+        ip="127.0.0.1",
+        user_agent=f"{mark} browser",
+    )
     world.rows.entry = Entry.objects.create(
         organization_id=organization.pk,
         action="trial.done",

@@ -70,7 +70,7 @@ class EntryQuerySerializer(serializers.Serializer[Any]):
     q = serializers.CharField(required=False, help_text="Occurs in the summary, in any case.")
 
 
-class EventSerializer(serializers.Serializer[Any]):
+class EventTypeSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(help_text="A `*` stands for one or more segments.")
     label = serializers.CharField()  # type: ignore[assignment]  # the name is the public one
     category = serializers.CharField()
@@ -194,7 +194,7 @@ class EntryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
 
     @extend_schema(
         summary="List the events that are recorded",
-        responses=EventSerializer(many=True),
+        responses=EventTypeSerializer(many=True),
         examples=[
             OpenApiExample(
                 "A role was changed",
