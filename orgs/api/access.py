@@ -39,6 +39,8 @@ class OrgAccess(ConditionalView):
     own_keys: ClassVar[frozenset[str]] = _NEVER
     apart: ClassVar[frozenset[str]] = _NEVER
     actor: Actor
+    verb_asked: str
+    """What this request needs: a key that may change a thing need not list it to find it."""
     kwargs: dict[str, Any]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -46,8 +48,9 @@ class OrgAccess(ConditionalView):
         self.actor = actor_of(request)
         setattr(request._request, MARK, self.actor.organization_id)  # noqa: SLF001 - as DRF's own
         name = self._name(request)
+        self.verb_asked = self.verbs.get(name) or self.verbs.get("*", "")
         if name not in self.granted:
-            require(self.actor, self.verbs.get(name) or self.verbs["*"])
+            require(self.actor, self.verb_asked)
         self.take_conditions(request)
         self._answer_once(request, name)
 
