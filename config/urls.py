@@ -8,6 +8,7 @@ from django.views.i18n import JavaScriptCatalog
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from config.health import healthz
+from orgs.trace_views import operator_trace
 
 # Before `admin.site.urls` is read: otherwise a second factor would be skipped silently.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -23,6 +24,7 @@ PAGE_ROOMS = ("orgs", "billing", "bpm", "llm", "workflows")
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("favicon.ico", RedirectView.as_view(url="/static/ui/favicon.svg")),
+    path("admin/trace/", admin.site.admin_view(operator_trace), name="admin_trace"),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("api/v1/auth/", include("allauth.headless.urls")),

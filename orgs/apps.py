@@ -9,13 +9,16 @@ class Config(AppConfig):
     def ready(self) -> None:
         from accounts.signup import on_signup
         from core.ui import connect_access, register_dashboard_kpi, register_nav
+        from orgs import trail_sources
         from orgs.actions import found_at_signup
         from orgs.shell import ShellAccess, count_people
 
+        trail_sources.contribute()
         on_signup(found_at_signup)
         connect_access(ShellAccess())
         register_nav(_("Build"), _("Home"), "home", "home", 100)
         section = _("Organization")
-        register_nav(section, _("API keys"), "key", "api_keys", 910, verb="key.manage")
+        register_nav(_("Work"), _("Trace"), "timeline", "trace_search", 290)
+        register_nav(section, _("API keys"), "key", "api_keys", 910, verb="key.create")
         register_nav(section, _("Members"), "group", "organization_settings", 920)
         register_dashboard_kpi("people", count_people, 30)

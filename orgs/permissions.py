@@ -16,7 +16,9 @@ VERBS: Final[Mapping[str, frozenset[str]]] = {
         "org.view": _EVERYBODY_INSIDE | {GUEST},
         "org.manage": _MANAGERS,
         "member.manage": _MANAGERS,
-        "key.manage": _BUILDERS,
+        "key.create": _EVERYBODY_INSIDE,
+        "key.manage": _MANAGERS,
+        "key.revoke_all": {OWNER},
         "audit.view": _MANAGERS | {FINANCE},
         "workflow.view": _EVERYBODY_INSIDE,
         "workflow.edit": _BUILDERS,
@@ -38,11 +40,14 @@ VERBS: Final[Mapping[str, frozenset[str]]] = {
 """verb -> roles that hold it everywhere in their organization.
 
 `task.decide` lets one act on tasks at all; which tasks is said by each task's candidates.
+`key.create` is for one's own keys, which never carry more than their maker holds; `key.manage` is
+for everybody's.
 A guest holds nothing here but `org.view`: guests see what was granted to them, object by object.
 """
 
 GRANTABLE: Final = ("view", "run", "edit", "publish")
 """Rights that can be granted on one object, weakest first."""
 
-KEY_SCOPES: Final = tuple(verb for verb in VERBS if verb not in {"org.manage", "member.manage"})
+_PEOPLE_ONLY = {"org.manage", "member.manage", "key.revoke_all"}
+KEY_SCOPES: Final = tuple(verb for verb in VERBS if verb not in _PEOPLE_ONLY)
 """What an API key can carry: never the management of people."""

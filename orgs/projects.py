@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from core.errors import NotFound
-from orgs.access import Actor
+from orgs.access import Actor, holds
 from orgs.models import Project
 
 
@@ -31,3 +33,16 @@ def project_of(actor: Actor, wanted: UUID | None = None) -> UUID:
     if not Project.objects.of(actor.organization_id).filter(pk=wanted, archived_at=None).exists():
         raise NotFound("There is no such project.")
     return wanted
+
+
+def open_projects(actor: Actor) -> QuerySet[Project]:
+    """Projects in which the actor may have keys: a key in one sees all that is in it.
+
+    A restricted one is for those who manage keys.
+    """
+    rows: QuerySet[Project] = Project.objects.of(actor.organization_id)
+    if actor.project_id is not None:
+        rows = rows.filter(pk=actor.project_id)
+    elif not holds(actor, "key.manage"):
+        rows = rows.filter(restricted=False)
+    return rows.order_by("-is_default", "name")

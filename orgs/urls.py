@@ -1,8 +1,8 @@
-"""Pages of orgs: home, the organization and its members, API keys."""
+"""Pages of orgs: home, the organization and its members, API keys, traces."""
 
 from django.urls import path
 
-from orgs import views
+from orgs import key_views, trace_views, views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -12,7 +12,11 @@ urlpatterns = [
     path("organization/members/", views.add_member, name="member_add"),
     path("organization/members/<uuid:pk>/role/", views.change_role, name="member_role"),
     path("organization/members/<uuid:pk>/remove/", views.remove_member, name="member_remove"),
-    path("keys/", views.keys, name="api_keys"),
-    path("keys/new/", views.new_key, name="api_key_new"),
-    path("keys/<uuid:pk>/revoke/", views.revoke_key, name="api_key_revoke"),
+    path("keys/", key_views.keys, name="api_keys"),
+    path("keys/new/", key_views.new_key, name="api_key_new"),
+    path("keys/revoke-all/", key_views.revoke_all_keys, name="api_keys_revoke_all"),
+    path("keys/<uuid:pk>/", key_views.key, name="api_key"),
+    path("keys/<uuid:pk>/rotate/", key_views.rotate_key, name="api_key_rotate"),
+    path("keys/<uuid:pk>/revoke/", key_views.revoke_key, name="api_key_revoke"),
+    path("trace/", trace_views.trace, name="trace_search"),
 ]

@@ -310,12 +310,19 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
+    "remind-of-expiring-keys": {
+        "task": "orgs.tasks.remind_of_expiring_keys",
+        "schedule": timedelta(hours=1),
+    },
     "sweep-runs": {"task": "workflows.tasks.sweep", "schedule": timedelta(seconds=5)},
     "settle-overdue-holds": {
         "task": "billing.tasks.settle_overdue_holds",
         "schedule": timedelta(minutes=5),
     },
 }
+KEY_USE_FLUSH_SECONDS = (
+    60.0  # how often a process writes when keys were last used; 0: only when asked
+)
 VIEWFLOW = {"AUTOREGISTER": False}
 
 # --- the outside world

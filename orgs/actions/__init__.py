@@ -1,12 +1,21 @@
 """Every write of orgs. One transaction and one audit entry each."""
 
-from orgs.actions.keys import create_key, end_keys, revoke_key
+from orgs.actions.keys import (
+    change_key,
+    create_key,
+    end_keys,
+    revoke_all_keys,
+    revoke_key,
+    revoke_keys,
+    rotate_key,
+)
 from orgs.actions.members import add_member, change_role, remove_member
 from orgs.actions.organizations import found_at_signup, found_organization, rename_organization
 from orgs.actions.projects import create_default_project
 
 __all__ = [
     "add_member",
+    "change_key",
     "change_role",
     "create_default_project",
     "create_key",
@@ -15,5 +24,8 @@ __all__ = [
     "found_organization",
     "remove_member",
     "rename_organization",
+    "revoke_all_keys",
     "revoke_key",
+    "revoke_keys",
+    "rotate_key",
 ]

@@ -5,7 +5,9 @@ from rest_framework.routers import SimpleRouter
 
 from orgs.api import schema  # noqa: F401 - registers the authentication schemes
 from orgs.api.audit import EntryViewSet
-from orgs.api.views import ApiKeyViewSet, MemberViewSet, MeView, OrganizationView
+from orgs.api.keys import ApiKeyViewSet
+from orgs.api.trace import TraceView
+from orgs.api.views import MemberViewSet, MeView, OrganizationView
 
 router = SimpleRouter()
 router.register("members", MemberViewSet, basename="member")
@@ -14,5 +16,6 @@ router.register("audit", EntryViewSet, basename="audit")
 urlpatterns = [
     path("me/", MeView.as_view(), name="me"),
     path("organization/", OrganizationView.as_view(), name="organization"),
+    path("trace/<str:trace_id>/", TraceView.as_view(), name="trace"),
     *router.urls,
 ]

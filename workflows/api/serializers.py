@@ -114,13 +114,3 @@ class EventSerializer(serializers.ModelSerializer[Event]):
     class Meta:
         model = Event
         fields = ("seq", "kind", "node_id", "data", "at")
-
-
-class TrailSerializer(serializers.Serializer[Any]):
-    kind = serializers.CharField()
-    at = serializers.DateTimeField()
-    title = serializers.CharField()
-    id = serializers.CharField()
-    state = serializers.CharField()
-    cost = serializers.IntegerField(allow_null=True, help_text="nanos")
-    data = serializers.JSONField()  # type: ignore[assignment]  # named as in the answer

@@ -6,7 +6,6 @@ from rest_framework.routers import SimpleRouter
 from workflows.api.sharing import GrantsView
 from workflows.api.views import (
     RunViewSet,
-    TraceView,
     VersionViewSet,
     WorkflowViewSet,
     stream_run,
@@ -19,6 +18,5 @@ router.register("runs", RunViewSet, basename="run")
 urlpatterns = [
     path("workflows/<uuid:pk>/grants/", GrantsView.as_view(), name="workflow-grants"),
     path("runs/<uuid:pk>/stream/", stream_run, name="run-stream"),
-    path("trace/<str:trace_id>/", TraceView.as_view(), name="trace"),
     *router.urls,
 ]

@@ -1,8 +1,7 @@
-"""Workflows, runs and traces over HTTP."""
+"""Workflows and runs over HTTP."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from rest_framework.response import Response
 
 from core.api import error_body, query_text
 from core.errors import DomainError, InvalidInput
-from orgs.api.access import OrgAPIView, OrgViewSet
+from orgs.api.access import OrgViewSet
 from orgs.api.streams import stream_actor
 from workflows.actions import cancel_run, import_flow, publish_version, read_flow, start_run
 from workflows.actions.flows import MAX_BYTES
@@ -30,16 +29,13 @@ from workflows.api.serializers import (
     RunDetailSerializer,
     RunSerializer,
     StartRunSerializer,
-    TrailSerializer,
     VersionDetailSerializer,
     VersionSerializer,
     WorkflowSerializer,
 )
 from workflows.live import follow_run
 from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
-from workflows.trace import find_trail
 
-TRACE_ID = re.compile(r"[0-9a-f]{32}")
 RUN_EXAMPLE = OpenApiExample(
     "Start a run",
     request_only=True,
@@ -223,19 +219,6 @@ def _uuid(text: str, name: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise InvalidInput("This is not an id.", **{name: text[:60]}) from None
-
-
-class TraceView(OrgAPIView):
-    """Everything under one trace id that the caller may see, in order of time."""
-
-    verbs = {"*": "run.view"}
-
-    @extend_schema(responses=TrailSerializer(many=True))
-    def get(self, request: Request, trace_id: str) -> Response:
-        if not TRACE_ID.fullmatch(trace_id):
-            raise InvalidInput("A trace id has 32 hexadecimal characters.", trace_id=trace_id[:60])
-        trail = find_trail(self.actor, trace_id)
-        return Response({"trace_id": trace_id, "results": TrailSerializer(trail, many=True).data})
 
 
 @require_GET
