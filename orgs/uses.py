@@ -75,10 +75,11 @@ def _write(uses: Mapping[UUID, Use]) -> None:
     """One UPDATE; another process may have seen a later use, which stays."""
 
     def latest(position: int, column: str) -> Case:
+        kept = ApiKey._meta.get_field(column)
         cases = [
             When(
                 Q(pk=key_id) & (Q(last_used_at=None) | Q(last_used_at__lt=use[0])),
-                then=Value(use[position]),
+                then=Value(use[position], output_field=kept),
             )
             for key_id, use in uses.items()
         ]

@@ -18,6 +18,7 @@ from core.api import error_body, query_text
 from core.errors import DomainError, InvalidInput
 from orgs.api.access import OrgViewSet
 from orgs.api.streams import stream_actor
+from orgs.watch import while_key_lives
 from workflows.actions import cancel_run, import_flow, publish_version, read_flow, start_run
 from workflows.actions.flows import MAX_BYTES
 from workflows.api.serializers import (
@@ -236,9 +237,10 @@ async def stream_run(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     if run is None:
         return _refusal("not_found", "There is no such run.", 404)
     last = request.headers.get("Last-Event-ID") or request.GET.get("after") or "0"
-    response = StreamingHttpResponse(
-        follow_run(run, _number(last) or 0), content_type="text/event-stream"
-    )
+    frames = follow_run(run, _number(last) or 0)
+    if actor.api_key_id is not None:
+        frames = while_key_lives(actor.api_key_id, frames)
+    response = StreamingHttpResponse(frames, content_type="text/event-stream")
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Accel-Buffering"] = "no"
     return response
