@@ -134,10 +134,9 @@ def chain_of(actor: Actor, found: ApiKey) -> list[ApiKey]:
         by_source[row.rotated_from_id] = row
     first = found
     for _step in range(CHAIN):
-        earlier = rows.get(first.rotated_from_id)
-        if earlier is None:
+        if first.rotated_from_id is None or first.rotated_from_id not in rows:
             break
-        first = earlier
+        first = rows[first.rotated_from_id]
     chain = [first]
     while (later := by_source.get(chain[-1].pk)) and len(chain) < 2 * CHAIN:
         chain.append(later)
@@ -155,10 +154,10 @@ def _family(actor: Actor, found: ApiKey) -> Iterable[ApiKey]:
 
 def _named(rows: list[ApiKey]) -> list[ApiKey]:
     """The rows, each with its maker's name: one more query."""
-    ids = {row.created_by_id for row in rows}
+    ids = {row.created_by_id for row in rows if row.created_by_id}
     names = {user.pk: user.get_full_name() for user in get_user_model().objects.filter(pk__in=ids)}
     for row in rows:
-        row.maker_name = names.get(row.created_by_id, "")
+        row.maker_name = names.get(row.created_by_id, "") if row.created_by_id else ""
     return rows
 
 

@@ -12,7 +12,7 @@ from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
@@ -20,6 +20,7 @@ from django.views.decorators.http import require_GET
 from orgs.access import Actor
 from orgs.models import ApiKey, Membership, Organization
 from orgs.pages import page
+from orgs.tokens import prefix_of
 from orgs.trail_search import Found, resolve
 from orgs.trails import KEY, Item, Trail, read_trail, readable
 
@@ -42,6 +43,8 @@ class Line:
 def trace(request: HttpRequest) -> HttpResponse:
     """One id finds everything the reader may see."""
     actor: Actor = request.actor  # type: ignore[attr-defined]
+    if away := _without_token(request):
+        return away
     return render(request, "orgs/trace.html", _context(request, actor))
 
 
@@ -50,8 +53,17 @@ def operator_trace(request: HttpRequest) -> HttpResponse:
     """The same across all organizations, in the console; wrapped by `admin_view`."""
     if not request.user.has_perm("audit.view_entry"):
         raise PermissionDenied
+    if away := _without_token(request):
+        return away
     context = {**admin.site.each_context(request), **_context(request, None)}
     return render(request, "admin/trace.html", context)
+
+
+def _without_token(request: HttpRequest) -> HttpResponse | None:
+    """To the address with a key's prefix, when somebody pasted its token: no page keeps that."""
+    text = request.GET.get("id", "")
+    prefix = prefix_of(text.strip())
+    return redirect(f"{request.path}?{urlencode({'id': f'lw_{prefix}'})}") if prefix else None
 
 
 def _context(request: HttpRequest, actor: Actor | None) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def _write(uses: Mapping[UUID, Use]) -> None:
     """One UPDATE; another process may have seen a later use, which stays."""
 
     def latest(position: int, column: str) -> Case:
-        kept = ApiKey._meta.get_field(column)
+        kept: Any = ApiKey._meta.get_field(column)
         cases = [
             When(
                 Q(pk=key_id) & (Q(last_used_at=None) | Q(last_used_at__lt=use[0])),

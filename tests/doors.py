@@ -186,7 +186,9 @@ DOORS: dict[str, Door] = {
     "POST /keys/new/": Door("key.create", body=new_key),
     "GET /keys/<pk>/": own_key("key"),
     "POST /keys/<pk>/": own_key("key", body=lambda w: {"name": "New", "scopes": ["run.view"]}),
-    "POST /keys/<pk>/rotate/": own_key("key", body=lambda w: {"overlap": "0"}, own=frozenset({200, 403, 404})),
+    "POST /keys/<pk>/rotate/": own_key(
+        "key", body=lambda w: {"overlap": "0"}, own=frozenset({200, 403, 404})
+    ),
     "POST /keys/<pk>/revoke/": own_key("key"),
     "POST /keys/revoke-all/": Door("key.revoke_all"),
     "GET /usage/": Door("usage.view"),

@@ -124,7 +124,6 @@ def test_a_revocation_works_within_a_second_in_every_process(made, url):
 
     assert len(ends) == len(places)
     assert max(ends.values()) <= 1.0, ends
-    print("refused after", {place: round(after, 3) for place, after in ends.items()})
 
 
 class serving:  # noqa: N801 - read as a verb

@@ -42,7 +42,7 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
 
     class Meta:
         model = ApiKey
-        fields = KEY_FIELDS
+        fields: tuple[str, ...] = KEY_FIELDS
         read_only_fields = fields
 
 

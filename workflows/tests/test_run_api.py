@@ -1,6 +1,7 @@
 """A run over REST: its detail, history, live stream, cancelling and trace."""
 
 import json
+import time
 
 import pytest
 import requests
@@ -9,8 +10,9 @@ from rest_framework.test import APIClient
 from bpm.models import HumanTask
 from llm.tests.factories import model_at
 from llm.tests.upstreams import provider
-from orgs.models import Role
-from orgs.tests.factories import OrganizationFactory, key_in, person_in
+from orgs.actions import revoke_key
+from orgs.models import ApiKey, Role
+from orgs.tests.factories import OrganizationFactory, actor_in, key_in, person_in
 from workflows.models import Event, Run, RunWait
 from workflows.tests.engines import engine, wait_for
 from workflows.tests.factories import approval_flow, ask, end, flow, llm, published, start
@@ -250,6 +252,30 @@ def test_a_person_who_waits_sees_the_decision_arrive(client, organization):
 
     kinds = [frame["event"] for frame in seen]
     assert kinds.index("run.waiting") < kinds.index("run.resumed") < kinds.index("run.succeeded")
+
+
+def test_a_stream_ends_within_a_second_of_its_key(client, organization):
+    run = waiting(client, organization)
+    token, kept = key_in(organization, "run.view"), key_in(organization, "run.view")
+    key = ApiKey.objects.get(prefix=token[3:11])
+
+    with serving() as url, stream_of(url, run, token) as ended, stream_of(url, run, kept) as open_:
+        lines = ended.iter_lines(decode_unicode=True)
+        next(lines)
+        revoke_key(actor=actor_in(organization), key_id=key.pk)
+        revoked = time.monotonic()
+        for _ in lines:
+            pass
+        took = time.monotonic() - revoked
+        still = requests.get(f"{url}/api/v1/runs/", headers=_bearer(kept), timeout=10)
+        assert next(open_.iter_lines(decode_unicode=True)) == "retry: 1000"
+
+    assert took <= 1.0
+    assert still.status_code == 200
+
+
+def _bearer(token):
+    return {"Authorization": f"Bearer {token}"}
 
 
 def test_a_stream_is_closed_to_strangers(client, organization):
