@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import F, QuerySet
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from audit.models import Entry
@@ -42,17 +43,17 @@ def _rows(scope: Scope) -> QuerySet[Entry]:
 
 
 def _show(row: Entry) -> Item:
-    by_key = row.actor_kind == Entry.ActorKind.KEY
     return Item(
         kind="audit",
         at=row.at,
         id=str(row.pk),
         title=row.action,
         trace_id=row.trace_id,
+        url=reverse("audit_entry", args=[row.pk]),
         row=("audit_entry", row.pk),
         organization_id=row.organization_id,
-        user_id=None if by_key else row.actor_id,
-        api_key_id=row.actor_id if by_key else None,
+        user_id=row.actor_id if row.actor_kind == Entry.ActorKind.USER else None,
+        api_key_id=row.api_key_id,
         data={
             "target": f"{row.target_type} {row.target_id}",
             "summary": row.summary,
@@ -68,8 +69,7 @@ def _find(actor: Actor | None, wanted: Wanted) -> Iterator[Clue]:
 
 
 def _keys(scope: Scope) -> QuerySet[Any]:
-    acted = _rows(scope).filter(actor_kind=Entry.ActorKind.KEY, actor_id__isnull=False)
-    return acted.annotate(acting=F("actor_id"))
+    return _rows(scope).filter(api_key_id__isnull=False).annotate(acting=F("api_key_id"))
 
 
 def _by_key(actor: Actor | None, key: ApiKey) -> Iterator[Clue]:

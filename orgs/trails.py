@@ -23,7 +23,7 @@ from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 from django_stubs_ext import StrOrPromise
 
-from core.errors import InvalidInput
+from core.listing import InvalidCursor
 from orgs.access import Actor, holds
 from orgs.models import ApiKey
 
@@ -165,7 +165,7 @@ def read_trail(
     cursor: str = "",
     limit: int = PAGE,
 ) -> Trail:
-    """A page of what lies under `traces` and the reader may see. Raises InvalidInput."""
+    """A page of what lies under `traces` and the reader may see. Raises InvalidCursor."""
     limit, after = max(1, min(limit, MOST)), _decode(cursor)
     wanted, chosen = readable(actor), set(kinds)
     scope = scope_of(actor, traces)
@@ -196,7 +196,7 @@ def _page_of(
 def _behind(source: Source, after: Cursor, pk_field: Field[Any, Any]) -> Q:
     at, order, pk = after
     if source.order == order and isinstance(pk, int) != isinstance(pk_field, IntegerField):
-        raise InvalidInput("This cursor is none of ours.")
+        raise InvalidCursor("This cursor is none of ours.")
     later = Q(**{f"{source.at}__gt": at})
     if source.order > order:
         return later | Q(**{source.at: at})
@@ -259,9 +259,9 @@ def _decode(text: str) -> Cursor | None:
         at = parse_datetime(when)
         known: Any = pk if _is_number(pk) else UUID(pk)
     except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError) as error:
-        raise InvalidInput("This cursor is none of ours.", cursor=text[:60]) from error
+        raise InvalidCursor("This cursor is none of ours.") from error
     if at is None or at.tzinfo is None or not _is_number(order):
-        raise InvalidInput("This cursor is none of ours.", cursor=text[:60])
+        raise InvalidCursor("This cursor is none of ours.")
     return at, order, known
 
 

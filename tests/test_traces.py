@@ -251,7 +251,7 @@ def test_pages_are_cut_honestly_and_lose_nothing(world):
 def test_a_cursor_of_somebody_elses_making_is_refused(world, cursor):
     response = client_for(world).get(f"/api/v1/trace/{world.trace_id}/", {"cursor": cursor})
 
-    assert (response.status_code, response.json()["code"]) == (400, "invalid_input")
+    assert (response.status_code, response.json()["code"]) == (400, "invalid_cursor")
 
 
 def test_kinds_narrow(world):

@@ -1,5 +1,6 @@
 """Every write of orgs. One transaction and one audit entry each."""
 
+from orgs.actions.audit import set_audit_retention
 from orgs.actions.keys import (
     change_key,
     create_key,
@@ -11,6 +12,7 @@ from orgs.actions.keys import (
 )
 from orgs.actions.members import add_member, change_role, remove_member
 from orgs.actions.organizations import found_at_signup, found_organization, rename_organization
+from orgs.actions.origins import set_cors_origins
 from orgs.actions.projects import create_default_project
 
 __all__ = [
@@ -28,4 +30,6 @@ __all__ = [
     "revoke_key",
     "revoke_keys",
     "rotate_key",
+    "set_audit_retention",
+    "set_cors_origins",
 ]

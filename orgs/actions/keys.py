@@ -79,7 +79,14 @@ def change_key(*, actor: Actor, key_id: UUID, **changes: Any) -> ApiKey:
     after = _settings_of(key)
     if after != before:
         key.save()
-        _note_key("orgs.key.changed", actor, key, fields=_differing(before, after))
+        changed = [name for name in before if before[name] != after[name]]
+        _note_key(
+            "orgs.key.changed",
+            actor,
+            key,
+            before={name: before[name] for name in changed},
+            after={name: after[name] for name in changed},
+        )
     return key
 
 
@@ -305,12 +312,14 @@ def _settings_of(key: ApiKey) -> dict[str, Any]:
     }
 
 
-def _differing(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[Any]]:
-    """{field: [before, after]} of what changed."""
-    return {name: [old, after[name]] for name, old in before.items() if old != after[name]}
-
-
-def _note_key(action: str, actor: Actor, key: ApiKey, **more: Any) -> None:
+def _note_key(
+    action: str,
+    actor: Actor,
+    key: ApiKey,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    **more: Any,
+) -> None:
     record(
         action,
         actor=actor,
@@ -318,4 +327,6 @@ def _note_key(action: str, actor: Actor, key: ApiKey, **more: Any) -> None:
         target_id=key.pk,
         summary=str(key),
         data={"prefix": key.prefix, "scopes": key.scopes, **more},
+        before=before,
+        after=after,
     )

@@ -102,7 +102,7 @@ class RevokedSerializer(serializers.Serializer[Any]):
     revoked = serializers.IntegerField()
 
 
-class KeyQuerySerializer(serializers.Serializer[Any]):
+class KeyFilter(serializers.Serializer[Any]):
     project = serializers.UUIDField(required=False)
     state = serializers.ChoiceField(choices=ApiKey.State.choices, required=False)
 
@@ -110,7 +110,6 @@ class KeyQuerySerializer(serializers.Serializer[Any]):
 @extend_schema_view(
     list=extend_schema(
         summary="List keys, newest first",
-        parameters=[KeyQuerySerializer],
         examples=[examples.SHOWN_KEY],
     ),
     retrieve=extend_schema(examples=[examples.SHOWN_KEY]),
@@ -122,17 +121,16 @@ class ApiKeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
     verbs = {"revoke": "key.manage", "revoke_all": "key.revoke_all", "*": "key.create"}
     queryset = ApiKey.objects.none()
 
+    filters = KeyFilter
+
     def get_queryset(self) -> QuerySet[ApiKey]:
-        keys = ApiKey.objects.visible_to(self.actor)
-        if self.action != "list":
-            return keys
-        query = KeyQuerySerializer(data=self.request.query_params)
-        query.is_valid(raise_exception=True)
-        if project := query.validated_data.get("project"):
-            keys = keys.filter(project_id=project)
-        if state := query.validated_data.get("state"):
-            keys = keys.in_state(state, now())
-        return keys
+        return ApiKey.objects.visible_to(self.actor)
+
+    def narrow(self, rows: Any, wanted: dict[str, Any]) -> QuerySet[ApiKey]:
+        if "project" in wanted:
+            rows = rows.filter(project_id=wanted["project"])
+        found: QuerySet[ApiKey] = rows
+        return found.in_state(wanted["state"], now()) if "state" in wanted else found  # type: ignore[attr-defined]  # our own
 
     @extend_schema(
         request=CreateKeySerializer,

@@ -9,8 +9,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.api import query_text
 from core.errors import InvalidInput
+from core.listing import query_text
 from orgs.api.access import OrgAPIView
 from orgs.trail_search import resolve
 from orgs.trails import KEY, MOST, PAGE, Trail, read_trail, readable
@@ -89,6 +89,7 @@ class TraceView(OrgAPIView):
     verbs = {"*": "org.view"}
 
     @extend_schema(
+        operation_id="trace_retrieve",
         responses=TrailSerializer,
         parameters=[
             OpenApiParameter("kind", str, many=True, description="only these kinds"),

@@ -164,7 +164,10 @@ def test_a_key_is_renamed_narrowed_and_bound(organization, owner):
     assert response.json()["ip_allow"] == ["10.0.0.0/8", "::1"]
     assert verify_key(token).scopes == {"run.view"}
     entry = Entry.objects.get(action="orgs.key.changed")
-    assert entry.data["fields"]["scopes"] == [["audit.view", "run.view"], ["run.view"]]
+    assert (entry.before["scopes"], entry.after["scopes"]) == (
+        ["audit.view", "run.view"],
+        ["run.view"],
+    )
 
 
 def test_who_may_less_can_narrow_but_not_widen(organization):
