@@ -25,6 +25,30 @@ class UnknownScope(InvalidInput):
     code = "unknown_scope"
 
 
+class InvalidAddressList(InvalidInput):
+    """Neither addresses nor networks, or too many of them."""
+
+    code = "invalid_address"
+
+
+class KeyAddressRefused(PermissionRefused):
+    """The key is right, but its list does not hold the caller's address."""
+
+    code = "key_address_refused"
+
+
+class KeyNotLive(Conflict):
+    """A key that is revoked or expired is never brought back."""
+
+    code = "key_not_live"
+
+
+class KeyAlreadyRotated(Conflict):
+    """Another key follows this one already; rotate that."""
+
+    code = "key_already_rotated"
+
+
 class NoOrganization(DomainError):
     """The user belongs to no organization, or not to the one the request names."""
 

@@ -1,8 +1,8 @@
-"""Pages of orgs: home, the organization and its members, API keys."""
+"""Pages of orgs: home, the organization and its members, API keys, traces."""
 
 from django.urls import path
 
-from orgs import views, views_audit, views_support
+from orgs import key_views, trace_views, views, views_audit, views_support
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -21,7 +21,11 @@ urlpatterns = [
     path("organization/support/", views_support.stays, name="support_stays"),
     path("organization/support/leave/", views_support.leave, name="support_leave"),
     path("organization/support/<uuid:pk>/end/", views_support.end, name="support_end"),
-    path("keys/", views.keys, name="api_keys"),
-    path("keys/new/", views.new_key, name="api_key_new"),
-    path("keys/<uuid:pk>/revoke/", views.revoke_key, name="api_key_revoke"),
+    path("keys/", key_views.keys, name="api_keys"),
+    path("keys/new/", key_views.new_key, name="api_key_new"),
+    path("keys/revoke-all/", key_views.revoke_all_keys, name="api_keys_revoke_all"),
+    path("keys/<uuid:pk>/", key_views.key, name="api_key"),
+    path("keys/<uuid:pk>/rotate/", key_views.rotate_key, name="api_key_rotate"),
+    path("keys/<uuid:pk>/revoke/", key_views.revoke_key, name="api_key_revoke"),
+    path("trace/", trace_views.trace, name="trace_search"),
 ]

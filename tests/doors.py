@@ -79,6 +79,15 @@ def new_model(world: World) -> dict[str, Any]:
     }
 
 
+def new_key(world: World) -> dict[str, Any]:
+    return {"name": "n", "scopes": ["key.create"], "lifetime": "30"}
+
+
+def own_key(target: str, **more: Any) -> Door:
+    """A key that the owner made: who makes keys but does not manage them finds none such."""
+    return Door("key.create", target, **{"own": frozenset({200, 204, 302, 404}), **more})
+
+
 DOORS: dict[str, Door] = {
     # -- accounts: a person's own, whatever their role; a key has no account
     "GET /api/v1/account/": Door(guest=EMPTY, person=True),
@@ -114,12 +123,14 @@ DOORS: dict[str, Door] = {
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),
     "DELETE /api/v1/members/<pk>/": shared("member.manage", "member", person=True),
-    "GET /api/v1/keys/": Door("key.manage"),
-    "POST /api/v1/keys/": Door(
-        "key.manage", body=lambda w: {"name": "n", "scopes": ["key.manage"]}
-    ),
-    "GET /api/v1/keys/<pk>/": Door("key.manage", "key"),
-    "DELETE /api/v1/keys/<pk>/": Door("key.manage", "key"),
+    "GET /api/v1/keys/": Door("key.create"),
+    "POST /api/v1/keys/": Door("key.create", body=new_key),
+    "GET /api/v1/keys/<pk>/": own_key("key"),
+    "PATCH /api/v1/keys/<pk>/": own_key("key", body=lambda w: {"name": "New"}),
+    "DELETE /api/v1/keys/<pk>/": own_key("key"),
+    "POST /api/v1/keys/<pk>/rotate/": own_key("key", own=frozenset({201, 403, 404})),
+    "POST /api/v1/keys/revoke/": Door("key.manage", body=lambda w: {"scope": "audit.view"}),
+    "POST /api/v1/keys/revoke-all/": Door("key.revoke_all"),
     "GET /api/v1/projects/<pk>/grants/": shared("project.manage", "project"),
     "POST /api/v1/projects/<pk>/grants/": shared("project.manage", "project", body=sharing),
     "DELETE /api/v1/projects/<pk>/grants/": shared("project.manage", "project", body=sharing),
@@ -200,7 +211,7 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/runs/<pk>/events/": shared("run.view", "run"),
     "GET /api/v1/runs/<pk>/stream/": shared("run.view", "run"),
     "POST /api/v1/runs/<pk>/cancel/": shared("run.control", "run"),
-    "GET /api/v1/trace/<trace_id>/": Door("run.view", "trace"),
+    "GET /api/v1/trace/<trace_id>/": Door("org.view", "trace"),
     # -- pages
     "GET /": Door("org.view"),
     "GET /navigation/": Door(),
@@ -228,12 +239,16 @@ DOORS: dict[str, Door] = {
     "GET /audit/<pk>/": Door("audit.view", "entry"),
     "GET /audit/statistics/": Door("audit.view"),
     "POST /audit/retention/": Door("org.manage", body=lambda w: {"days": "400"}),
-    "GET /keys/": Door("key.manage"),
-    "GET /keys/new/": Door("key.manage"),
-    "POST /keys/new/": Door(
-        "key.manage", body=lambda w: {"name": "n", "scopes": ["key.manage"]}
+    "GET /keys/": Door("key.create"),
+    "GET /keys/new/": Door("key.create"),
+    "POST /keys/new/": Door("key.create", body=new_key),
+    "GET /keys/<pk>/": own_key("key"),
+    "POST /keys/<pk>/": own_key("key", body=lambda w: {"name": "New", "scopes": ["run.view"]}),
+    "POST /keys/<pk>/rotate/": own_key(
+        "key", body=lambda w: {"overlap": "0"}, own=frozenset({200, 403, 404})
     ),
-    "POST /keys/<pk>/revoke/": Door("key.manage", "key"),
+    "POST /keys/<pk>/revoke/": own_key("key"),
+    "POST /keys/revoke-all/": Door("key.revoke_all"),
     "GET /usage/": Door("usage.view"),
     "POST /usage/top-up/": Door("wallet.topup", body=lambda w: {"amount": "5", "ref": "r"}),
     "GET /inbox/": Door("task.view"),

@@ -283,4 +283,4 @@ def snapshot_of(world: World) -> dict[str, list[dict[str, Any]]]:
 
 def _settled(row: dict[str, Any]) -> dict[str, Any]:
     """As text (secrets do not compare), without what merely looking may touch."""
-    return {name: str(value) for name, value in row.items() if name != "last_used_at"}
+    return {name: str(value) for name, value in row.items() if not name.startswith("last_used_")}

@@ -1,7 +1,15 @@
 """Every write of orgs. One transaction and one audit entry each."""
 
 from orgs.actions.audit import set_audit_retention
-from orgs.actions.keys import create_key, end_keys, revoke_key
+from orgs.actions.keys import (
+    change_key,
+    create_key,
+    end_keys,
+    revoke_all_keys,
+    revoke_key,
+    revoke_keys,
+    rotate_key,
+)
 from orgs.actions.members import add_member, change_role, remove_member
 from orgs.actions.organizations import found_at_signup, found_organization, rename_organization
 from orgs.actions.origins import set_cors_origins
@@ -11,6 +19,7 @@ from orgs.actions.support import begin_support, end_support
 __all__ = [
     "add_member",
     "begin_support",
+    "change_key",
     "change_role",
     "create_default_project",
     "create_key",
@@ -20,7 +29,10 @@ __all__ = [
     "found_organization",
     "remove_member",
     "rename_organization",
+    "revoke_all_keys",
     "revoke_key",
+    "revoke_keys",
+    "rotate_key",
     "set_audit_retention",
     "set_cors_origins",
 ]
