@@ -28,7 +28,7 @@ class ApiKeyQuerySet(VisibleQuerySet):
         unexpired = Q(expires_at=None) | Q(expires_at__gt=at)
         return self.filter(unexpired, ~Exists(disabled), revoked_at=None)
 
-    def visible_to(self, actor: Actor) -> Self:
+    def visible_to(self, actor: Actor, verb: str = "") -> Self:
         """All of the organization's for who manages keys; else those the person made.
 
         A key sees keys of its own project alone, and without `key.manage` those of its maker.
@@ -39,7 +39,7 @@ class ApiKeyQuerySet(VisibleQuerySet):
         mine = self.of(actor.organization_id)
         if actor.project_id is not None:
             mine = mine.filter(project_id=actor.project_id)
-        if holds(actor, "key.manage"):
+        if holds(actor, verb or "key.manage"):
             return mine
         return mine.filter(created_by_id__in=self._makers(actor)).exclude(created_by_id=None)
 
