@@ -104,7 +104,15 @@ def make_world(mark: str) -> World:
 
 
 def _add_export(world: World) -> None:
-    """One that is done, of the trail."""
+    """One of the trail that is done, and one that waits."""
+    world.rows.waiting_export = Export.objects.create(
+        organization=world.organization,
+        source="audit",
+        format=Export.Format.JSONL,
+        filters={"q": world.mark},
+        user_id=world.owner.user_id,
+        trace_id=world.trace_id,
+    )
     world.rows.export = Export.objects.create(
         organization=world.organization,
         source="audit",

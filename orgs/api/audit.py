@@ -17,7 +17,7 @@ from audit.queries import ALIASES, NAMES, Filters, narrow
 from audit.reports import read_statistics
 from orgs.actions.audit import LONGEST, SHORTEST, set_audit_retention
 from orgs.api import examples
-from orgs.api.access import OrgViewSet
+from orgs.api.access import OrgAPIView, OrgViewSet
 from orgs.models import Organization
 from orgs.trail import entries_visible_to, require_whole_trail
 
@@ -70,7 +70,7 @@ class EntryQuerySerializer(serializers.Serializer[Any]):
     q = serializers.CharField(required=False, help_text="Occurs in the summary, in any case.")
 
 
-class EventTypeSerializer(serializers.Serializer[Any]):
+class AuditEventSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(help_text="A `*` stands for one or more segments.")
     label = serializers.CharField()  # type: ignore[assignment]  # the name is the public one
     category = serializers.CharField()
@@ -161,7 +161,7 @@ class EntryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
     """
 
     serializer_class = EntrySerializer
-    verbs = {"*": "audit.view", "retention": "org.manage"}
+    verbs = {"*": "audit.view"}
     orderings = {"at": "pk"}
     queryset = Entry.objects.none()
 
@@ -194,7 +194,7 @@ class EntryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
 
     @extend_schema(
         summary="List the events that are recorded",
-        responses=EventTypeSerializer(many=True),
+        responses=AuditEventSerializer(many=True),
         examples=[
             OpenApiExample(
                 "A role was changed",
@@ -234,23 +234,29 @@ class EntryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
         chain = Chain.objects.of(organization_id).first() or Chain(organization_id=organization_id)
         return Response(ChainSerializer(chain).data)
 
+
+class RetentionView(OrgAPIView):
+    """How long the trail is kept: `days`, or null for ever. Older seals lose their entries hourly."""
+
+    verbs = {"*": "org.manage"}
+
     @extend_schema(
-        methods=["GET"],
         summary="Show how long the audit trail is kept",
         responses=RetentionSerializer,
+        examples=[examples.RETENTION],
     )
+    def get(self, request: Request) -> Response:
+        organization = Organization.objects.get(pk=self.actor.organization_id)
+        return Response({"days": organization.audit_retention_days})
+
     @extend_schema(
-        methods=["PUT"],
         summary="Set how long the audit trail is kept",
         request=RetentionSerializer,
         responses=RetentionSerializer,
+        examples=[examples.RETENTION],
     )
-    @action(detail=False, methods=["get", "put"], pagination_class=None)
-    def retention(self, request: Request) -> Response:
-        """`days`, or null for ever. Older entries are dropped in whole seals, hourly."""
-        organization = Organization.objects.get(pk=self.actor.organization_id)
-        if request.method == "PUT":
-            given = RetentionSerializer(data=request.data)
-            given.is_valid(raise_exception=True)
-            organization = set_audit_retention(actor=self.actor, **given.validated_data)
+    def put(self, request: Request) -> Response:
+        given = RetentionSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        organization = set_audit_retention(actor=self.actor, **given.validated_data)
         return Response({"days": organization.audit_retention_days})

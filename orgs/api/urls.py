@@ -4,7 +4,7 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from orgs.api import schema  # noqa: F401 - registers the authentication schemes
-from orgs.api.audit import EntryViewSet
+from orgs.api.audit import EntryViewSet, RetentionView
 from orgs.api.sharing import ProjectSharingView
 from orgs.api.support import SupportAccessViewSet
 from orgs.api.views import ApiKeyViewSet, MemberViewSet, MeView, OrganizationView
@@ -17,6 +17,7 @@ router.register("audit", EntryViewSet, basename="audit")
 urlpatterns = [
     path("me/", MeView.as_view(), name="me"),
     path("organization/", OrganizationView.as_view(), name="organization"),
+    path("audit/retention/", RetentionView.as_view(), name="audit-retention"),
     path("projects/<uuid:pk>/grants/", ProjectSharingView.as_view(), name="project-grants"),
     *router.urls,
 ]
