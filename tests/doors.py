@@ -49,8 +49,11 @@ def version_of(world: World) -> dict[str, Any]:
 
 
 def sharing(world: World) -> dict[str, Any]:
-    guest = str(world.people["guest"].pk)
-    return {"user": guest, "holder": f"user:{guest}", "right": "view"}
+    return {"user": str(world.people["guest"].pk), "right": "view"}
+
+
+def sharing_form(world: World) -> dict[str, Any]:
+    return {"holder": f"user:{world.people['guest'].pk}", "right": "view"}
 
 
 def new_provider(world: World) -> dict[str, Any]:
@@ -231,7 +234,9 @@ DOORS: dict[str, Door] = {
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),
     "POST /organization/members/<pk>/remove/": Door("member.manage", "member"),
-    "POST /organization/projects/<pk>/share/": shared("project.manage", "project", body=sharing),
+    "POST /organization/projects/<pk>/share/": shared(
+        "project.manage", "project", body=sharing_form
+    ),
     "GET /organization/support/": Door("support.view"),
     "POST /organization/support/leave/": Door("org.view"),
     "POST /organization/support/<pk>/end/": Door("support.end", "support"),
@@ -275,7 +280,7 @@ DOORS: dict[str, Door] = {
     "POST /workflows/import/": Door("workflow.edit", body=lambda w: {**upload(w), "import": "1"}),
     "GET /workflows/<pk>/": shared("workflow.view", "workflow"),
     "POST /workflows/<pk>/publish/": shared("workflow.publish", "workflow", body=version_of),
-    "POST /workflows/<pk>/share/": shared("workflow.share", "workflow", body=sharing),
+    "POST /workflows/<pk>/share/": shared("workflow.share", "workflow", body=sharing_form),
     "POST /workflows/<pk>/start/": shared("workflow.run", "workflow", body=version_of),
     "GET /runs/": shared("org.view"),
     "GET /runs/<pk>/": shared("run.view", "run"),
