@@ -73,10 +73,13 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
         _("Access"),
         {
             "orgs.apikey": "key",
+            "orgs.supportaccess": "support_agent",
             "orgs.storedanswer": "replay",
             "account.emailaddress": "mail",
             "mfa.authenticator": "shield_lock",
             "usersessions.usersession": "devices",
+            "accounts.tokenfamily": "token",
+            "accounts.securityevent": "policy",
             "guardian.userobjectpermission": "lock_person",
             "guardian.groupobjectpermission": "lock",
         },

@@ -1,16 +1,19 @@
 """What the page shell needs to know of people and permissions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 
+from accounts.errors import SecondFactorRequired
 from accounts.models import User
-from core.ui import Kpi, OrganizationChoice
+from core.ui import Kpi, OrganizationChoice, SupportNotice
 from orgs.access import Actor, actor_of, can, memberships_of
 from orgs.errors import NoOrganization
 from orgs.models import Organization
+from orgs.support import stay_of
 
 
 def count_people(actor: None) -> Kpi:
@@ -28,20 +31,43 @@ class ShellAccess:
     def actor_of(self, request: HttpRequest) -> Actor | None:
         try:
             return actor_of(request)
-        except NoOrganization:
+        except (NoOrganization, SecondFactorRequired):
             return None
 
     def can(self, actor: Actor, verb: str) -> bool:
         return can(actor, verb)
 
     def organizations(self, request: HttpRequest) -> Sequence[OrganizationChoice]:
-        current = actor_of(request).organization_id
-        return [
+        current = _current(request)
+        own = [
             OrganizationChoice(
                 id=str(row.organization_id),
                 name=row.organization.name,
                 role=row.get_role_display(),
-                current=row.organization_id == current,
+                current=str(row.organization_id) == current,
             )
             for row in memberships_of(request.user.pk)
         ]
+        stay = stay_of(request)
+        if stay is None or str(stay.organization_id) != current:
+            return own
+        name = stay.organization.name
+        visited = OrganizationChoice(current, name, gettext("Support"), current=True)
+        return [visited, *(replace(choice, current=False) for choice in own)]
+
+    def support(self, request: HttpRequest) -> SupportNotice | None:
+        stay = stay_of(request)
+        if stay is None or str(stay.organization_id) != _current(request):
+            return None
+        level = stay.get_level_display()
+        return SupportNotice(stay.organization.name, level, stay.reason, stay.expires_at)
+
+
+def _current(request: HttpRequest) -> str:
+    """Also where it is closed to the person for want of a second factor: others stay in reach."""
+    try:
+        return str(actor_of(request).organization_id)
+    except SecondFactorRequired as refused:
+        return str(refused.detail["organization"])
+    except NoOrganization:
+        return ""

@@ -49,7 +49,8 @@ def version_of(world: World) -> dict[str, Any]:
 
 
 def sharing(world: World) -> dict[str, Any]:
-    return {"user": str(world.people["guest"].pk), "right": "view"}
+    guest = str(world.people["guest"].pk)
+    return {"user": guest, "holder": f"user:{guest}", "right": "view"}
 
 
 def new_provider(world: World) -> dict[str, Any]:
@@ -79,26 +80,52 @@ def new_model(world: World) -> dict[str, Any]:
 
 
 DOORS: dict[str, Door] = {
+    # -- accounts: a person's own, whatever their role; a key has no account
+    "GET /api/v1/account/": Door(guest=EMPTY, person=True),
+    "PATCH /api/v1/account/": Door(guest=EMPTY, person=True, body=lambda w: {"name": "New"}),
+    "DELETE /api/v1/account/": Door(guest=REFUSED, person=True, own=frozenset({403})),
+    "GET /api/v1/account/sessions/": Door(guest=EMPTY, person=True),
+    "DELETE /api/v1/account/sessions/": Door(guest=EMPTY, person=True),
+    "DELETE /api/v1/account/sessions/<pk>/": Door(
+        "", "session", guest=HIDDEN, person=True, own=frozenset({204, 404})
+    ),
+    "GET /api/v1/account/security-events/": Door(guest=EMPTY, person=True),
+    "GET /account/": Door(),
+    "POST /account/": Door(body=lambda w: {"name": "New", "language": "", "time_zone": ""}),
+    "GET /account/notifications/": Door(),
+    "POST /account/notifications/": Door(),
+    "GET /account/sessions/": Door(),
+    "POST /account/sessions/end/": Door(),
+    "POST /account/sessions/<pk>/end/": Door("", "session", own=frozenset({302, 404})),
+    "GET /account/security-log/": Door(),
+    "GET /account/close/": Door(),
+    "POST /account/close/": Door(own=frozenset({302, 409})),
     # -- orgs
     "GET /api/v1/me/": Door(guest=EMPTY),
     "GET /api/v1/organization/": Door("org.view"),
     "PATCH /api/v1/organization/": Door("org.manage", body=lambda w: {"name": "New"}),
-    "GET /api/v1/members/": Door("org.view"),
+    "GET /api/v1/members/": shared("member.view"),
     "POST /api/v1/members/": Door(
         "member.manage", body=lambda w: {"email": "x@example.com", "role": "member"},
         own=frozenset({404}),
     ),
-    "GET /api/v1/members/<pk>/": Door("org.view", "member"),
+    "GET /api/v1/members/<pk>/": shared("member.view", "member"),
     "PATCH /api/v1/members/<pk>/": Door(
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),
-    "DELETE /api/v1/members/<pk>/": Door("member.manage", "member", person=True),
+    "DELETE /api/v1/members/<pk>/": shared("member.manage", "member", person=True),
     "GET /api/v1/keys/": Door("key.manage"),
     "POST /api/v1/keys/": Door(
         "key.manage", body=lambda w: {"name": "n", "scopes": ["key.manage"]}
     ),
     "GET /api/v1/keys/<pk>/": Door("key.manage", "key"),
     "DELETE /api/v1/keys/<pk>/": Door("key.manage", "key"),
+    "GET /api/v1/projects/<pk>/grants/": shared("project.manage", "project"),
+    "POST /api/v1/projects/<pk>/grants/": shared("project.manage", "project", body=sharing),
+    "DELETE /api/v1/projects/<pk>/grants/": shared("project.manage", "project", body=sharing),
+    "GET /api/v1/support-access/": Door("support.view"),
+    "GET /api/v1/support-access/<pk>/": Door("support.view", "support"),
+    "POST /api/v1/support-access/<pk>/end/": Door("support.end", "support"),
     "GET /api/v1/audit/": Door("audit.view"),
     "GET /api/v1/audit/<pk>/": Door("audit.view", "entry"),
     "GET /api/v1/audit/statistics/": Door("audit.view"),
@@ -164,9 +191,9 @@ DOORS: dict[str, Door] = {
     "POST /api/v1/workflows/<pk>/runs/": shared(
         "workflow.run", "workflow", body=lambda w: {"inputs": {"what": "x"}}
     ),
-    "GET /api/v1/workflows/<pk>/grants/": shared("workflow.edit", "workflow"),
-    "POST /api/v1/workflows/<pk>/grants/": shared("workflow.edit", "workflow", body=sharing),
-    "DELETE /api/v1/workflows/<pk>/grants/": shared("workflow.edit", "workflow", body=sharing),
+    "GET /api/v1/workflows/<pk>/grants/": shared("workflow.share", "workflow"),
+    "POST /api/v1/workflows/<pk>/grants/": shared("workflow.share", "workflow", body=sharing),
+    "DELETE /api/v1/workflows/<pk>/grants/": shared("workflow.share", "workflow", body=sharing),
     "GET /api/v1/versions/<pk>/": shared("workflow.view", "version"),
     "GET /api/v1/runs/": shared("run.view"),
     "GET /api/v1/runs/<pk>/": shared("run.view", "run"),
@@ -193,6 +220,10 @@ DOORS: dict[str, Door] = {
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),
     "POST /organization/members/<pk>/remove/": Door("member.manage", "member"),
+    "POST /organization/projects/<pk>/share/": shared("project.manage", "project", body=sharing),
+    "GET /organization/support/": Door("support.view"),
+    "POST /organization/support/leave/": Door("org.view"),
+    "POST /organization/support/<pk>/end/": Door("support.end", "support"),
     "GET /audit/": Door("audit.view"),
     "GET /audit/<pk>/": Door("audit.view", "entry"),
     "GET /audit/statistics/": Door("audit.view"),
@@ -229,7 +260,7 @@ DOORS: dict[str, Door] = {
     "POST /workflows/import/": Door("workflow.edit", body=lambda w: {**upload(w), "import": "1"}),
     "GET /workflows/<pk>/": shared("workflow.view", "workflow"),
     "POST /workflows/<pk>/publish/": shared("workflow.publish", "workflow", body=version_of),
-    "POST /workflows/<pk>/share/": shared("workflow.edit", "workflow", body=sharing),
+    "POST /workflows/<pk>/share/": shared("workflow.share", "workflow", body=sharing),
     "POST /workflows/<pk>/start/": shared("workflow.run", "workflow", body=version_of),
     "GET /runs/": shared("org.view"),
     "GET /runs/<pk>/": shared("run.view", "run"),

@@ -113,11 +113,16 @@ def test_no_outgoing_client_but_the_guarded_one():
 
 SHARED = {
     "accounts.User": "a person belongs to organizations by membership",
+    "accounts.SecurityEvent": "happened to a person's account, in no organization",
+    "accounts.TokenFamily": "a person's signed-in program; it may act in all their organizations",
     "orgs.Organization": "is the tenant itself",
     "bpm.Definition": "without an organization it is built in and open to all",
     "bpm.DefinitionVersion": "belongs to its definition, which may be built in",
     "bpm.Candidate": "a word of its task; never read but through it",
     "workflows.WorkflowGrant": "a right on one workflow, in guardian's own form",
+    "workflows.WorkflowTeamGrant": "a right on one workflow, in guardian's own form",
+    "orgs.ProjectGrant": "a right on one project, in guardian's own form",
+    "orgs.ProjectTeamGrant": "a right on one project, in guardian's own form",
     "workflows.WorkerProcess": "a process of the installation serves every organization",
     "billing.Price": "without an organization it is the installation's own",
 }

@@ -5,6 +5,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from allauth.usersessions.models import UserSession
 from django.utils.timezone import now
 
 from accounts.tests.factories import UserFactory
@@ -23,7 +24,7 @@ from llm.tests.factories import ModelFactory, ProviderFactory
 from orgs.access import Actor
 from orgs.actions import create_key
 from orgs.actions.answers import caller_of
-from orgs.models import ApiKey, Membership, Organization, Role, StoredAnswer
+from orgs.models import ApiKey, Membership, Organization, Project, Role, StoredAnswer, SupportAccess
 from orgs.permissions import KEY_SCOPES
 from orgs.tests.factories import MembershipFactory, OrganizationFactory
 from workflows.models import Event, Run, RunWait, Signal, Step, Workflow, WorkflowVersion
@@ -34,7 +35,8 @@ EVERYBODY = [f"role:{role}" for role in Role.values]
 KEPT = (
     Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, Step, Event, RunWait, Signal,
     HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry, UsageRecord, Provider,
-    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer,
+    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer, Project,
+    SupportAccess,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 
@@ -66,12 +68,26 @@ def make_world(mark: str) -> World:
         user = UserFactory(name=f"{mark} {role}", email=f"{mark.lower()}-{role}@example.com")
         MembershipFactory(organization=organization, user=user, role=role)
         world.people[role] = user
+    world.rows.project = Project.objects.get(organization=organization)
+    world.rows.support = SupportAccess.objects.create(
+        organization=organization,
+        operator=UserFactory(name=f"{mark} operator", is_staff=True),
+        reason=f"{mark} asked for help",
+        expires_at=now() + timedelta(hours=1),
+        ended_at=now(),
+    )
     _add_keys(world)
     _add_flow(world)
     _add_run(world)
     _add_tasks(world)
     _add_money(world)
     world.rows.file = file_of(world.owner, mark.encode(), name=f"{mark}.yml")
+    world.rows.session = UserSession.objects.create(
+        user=world.people[Role.OWNER],
+        session_key=f"{mark}-session",
+        ip="127.0.0.1",
+        user_agent=f"{mark} browser",
+    )
     world.rows.entry = Entry.objects.create(
         organization_id=organization.pk,
         action="trial.done",

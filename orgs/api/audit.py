@@ -13,12 +13,13 @@ from rest_framework.response import Response
 
 from audit.events import all_events, category_label
 from audit.models import Chain, Entry, SealedEntry
-from audit.queries import ALIASES, NAMES, Filters, find_entries
+from audit.queries import ALIASES, NAMES, Filters, narrow
 from audit.reports import read_statistics
 from orgs.actions.audit import LONGEST, SHORTEST, set_audit_retention
 from orgs.api import examples
 from orgs.api.access import OrgAPIView, OrgViewSet
 from orgs.models import Organization
+from orgs.trail import entries_visible_to, require_whole_trail
 
 
 class EntrySerializer(serializers.ModelSerializer[Entry]):
@@ -169,8 +170,8 @@ class EntryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
 
     def get_queryset(self) -> QuerySet[Entry]:
         if self.action != "list":
-            return Entry.objects.of(self.actor.organization_id)
-        return find_entries(self.actor.organization_id, self._filters())
+            return entries_visible_to(self.actor)
+        return narrow(entries_visible_to(self.actor), self._filters())
 
     def _filters(self) -> Filters:
         asked = self.request.query_params
@@ -187,6 +188,7 @@ class EntryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
 
         `event`, `category`, `outcome`, `actor_kind` and `actor_id` narrow it.
         """
+        require_whole_trail(self.actor)
         found = read_statistics(self.actor.organization_id, self._filters())
         return Response(StatisticsSerializer(found.as_json()).data)
 
