@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from allauth.account.adapter import DefaultAccountAdapter
+from accounts.sso.guard import SsoGuard
 from django.db import transaction
 from django.http import HttpRequest
 
@@ -10,7 +10,7 @@ from accounts.models import User
 from accounts.signup import run_signup_steps
 
 
-class AccountAdapter(DefaultAccountAdapter):
+class AccountAdapter(SsoGuard):
     @transaction.atomic
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         details = form.cleaned_data

@@ -69,6 +69,9 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
         _("Access"),
         {
             "orgs.apikey": "key",
+            "orgs.ssoconnection": "passkey",
+            "orgs.ssodomain": "domain_verification",
+            "socialaccount.socialaccount": "link",
             "account.emailaddress": "mail",
             "mfa.authenticator": "shield_lock",
             "usersessions.usersession": "devices",

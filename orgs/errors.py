@@ -30,3 +30,22 @@ class NoOrganization(DomainError):
 
     code = "no_organization"
     status = HTTPStatus.FORBIDDEN
+
+
+class SsoDomainTaken(Conflict):
+    """Somebody else has proven this domain."""
+
+    code = "sso_domain_taken"
+
+
+class SsoDomainUnproven(Conflict):
+    """The proof was not found, or nothing is proven where something has to be."""
+
+    code = "sso_domain_unproven"
+
+
+class SsoProviderUnfit(DomainError):
+    """The identity provider does not answer as OpenID Connect Discovery asks."""
+
+    code = "sso_provider_unfit"
+    status = HTTPStatus.BAD_GATEWAY

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from orgs import views
+from orgs import sso_views, views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -15,4 +15,13 @@ urlpatterns = [
     path("keys/", views.keys, name="api_keys"),
     path("keys/new/", views.new_key, name="api_key_new"),
     path("keys/<uuid:pk>/revoke/", views.revoke_key, name="api_key_revoke"),
+    path("organization/sign-on/", sso_views.connections, name="sso_connections"),
+    path("organization/sign-on/new/", sso_views.new, name="sso_new"),
+    path("organization/sign-on/<uuid:pk>/", sso_views.edit, name="sso_edit"),
+    path("organization/sign-on/<uuid:pk>/switch/", sso_views.switch, name="sso_switch"),
+    path("organization/sign-on/<uuid:pk>/check/", sso_views.check, name="sso_check"),
+    path("organization/sign-on/<uuid:pk>/delete/", sso_views.delete, name="sso_delete"),
+    path("organization/sign-on/<uuid:pk>/domains/", sso_views.new_domain, name="sso_domain_new"),
+    path("organization/sign-on/domains/<uuid:pk>/verify/", sso_views.verify, name="sso_verify"),
+    path("organization/sign-on/domains/<uuid:pk>/remove/", sso_views.remove, name="sso_remove"),
 ]

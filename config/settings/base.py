@@ -63,6 +63,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "allauth.usersessions",
     "allauth.headless",
     "guardian",
@@ -219,6 +221,17 @@ HEADLESS_JWT_ALGORITHM = "HS256"
 HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED = True
 HEADLESS_JWT_ROTATE_REFRESH_TOKEN = True
 HEADLESS_CLIENTS = ("app",)
+# --- single sign-on
+SOCIALACCOUNT_ADAPTER = "accounts.sso.adapter.SsoAccountAdapter"
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {"provider_class": "accounts.sso.provider.SsoProvider"},
+}
+SOCIALACCOUNT_LOGIN_ON_GET = False  # nobody is signed in by following a link
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # accounts/sso/linking.py decides, by proven domains
+SSO_RATE_LIMITS = {"sso_start": "20/m/ip"}
+SSO_PROOF_URL = "https://{domain}/.well-known/loomwork-domain.txt"
+# --- mail
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default=f"filemail:///{DATA_DIR / 'mail'}")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Loomwork <loomwork@localhost>")

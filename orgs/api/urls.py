@@ -5,12 +5,16 @@ from rest_framework.routers import SimpleRouter
 
 from orgs.api import schema  # noqa: F401 - registers the authentication schemes
 from orgs.api.audit import EntryViewSet
+from orgs.api.sso import SsoConnectionViewSet, SsoDomainViewSet, SsoIdentityViewSet
 from orgs.api.views import ApiKeyViewSet, MemberViewSet, MeView, OrganizationView
 
 router = SimpleRouter()
 router.register("members", MemberViewSet, basename="member")
 router.register("keys", ApiKeyViewSet, basename="key")
 router.register("audit", EntryViewSet, basename="audit")
+router.register("sso/connections", SsoConnectionViewSet, basename="sso-connection")
+router.register("sso/domains", SsoDomainViewSet, basename="sso-domain")
+router.register("sso/identities", SsoIdentityViewSet, basename="sso-identity")
 urlpatterns = [
     path("me/", MeView.as_view(), name="me"),
     path("organization/", OrganizationView.as_view(), name="organization"),
