@@ -132,6 +132,11 @@ class SsoProvider(OpenIDConnectProvider):
         params: dict[str, str] = self.get_auth_params()
         return params
 
+    def get_scope_from_request(self, request: HttpRequest) -> list[str]:
+        """As above."""
+        scope: list[str] = self.get_scope()
+        return scope
+
     def redirect(
         self, request: HttpRequest, process: str, next_url: str | None = None, **kwargs: Any
     ) -> HttpResponse:
