@@ -332,9 +332,10 @@ def test_the_same_subject_of_another_connection_is_another_person(client, provid
 def test_nobody_is_told_which_connections_there_are(client, provider):
     row = connect(provider)
 
-    config = client.get("/api/v1/auth/browser/v1/config").content.decode()
+    config = client.get("/api/v1/auth/app/v1/config").content.decode()
     page = client.get(reverse("account_login")).content.decode()
 
+    assert '"providers": []' in config
     for text in (config, page):
         assert str(row.pk) not in text
         assert row.name not in text
