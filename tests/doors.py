@@ -74,6 +74,20 @@ def new_model(world: World) -> dict[str, Any]:
     }
 
 
+def new_sign_on(world: World) -> dict[str, Any]:
+    return {
+        "name": "New",
+        "issuer": "http://127.0.0.1:9",
+        "client_id": "c",
+        "scopes": "openid email",
+        "default_role": "member",
+    }
+
+
+def new_domain(world: World) -> dict[str, Any]:
+    return {"connection": str(world.rows.sso_connection.pk), "domain": "new.example"}
+
+
 DOORS: dict[str, Door] = {
     # -- orgs
     "GET /api/v1/me/": Door(guest=EMPTY),
@@ -95,6 +109,27 @@ DOORS: dict[str, Door] = {
     ),
     "GET /api/v1/keys/<pk>/": Door("key.manage", "key"),
     "DELETE /api/v1/keys/<pk>/": Door("key.manage", "key"),
+    "GET /api/v1/sso/connections/": Door("org.manage"),
+    "POST /api/v1/sso/connections/": Door("org.manage", body=new_sign_on),
+    "GET /api/v1/sso/connections/<pk>/": Door("org.manage", "sso_connection"),
+    "PATCH /api/v1/sso/connections/<pk>/": Door(
+        "org.manage", "sso_connection", body=lambda w: {"name": "New"}
+    ),
+    "DELETE /api/v1/sso/connections/<pk>/": Door("org.manage", "sso_connection"),
+    "POST /api/v1/sso/connections/<pk>/enable/": Door("org.manage", "sso_connection"),
+    "POST /api/v1/sso/connections/<pk>/disable/": Door("org.manage", "sso_connection"),
+    "POST /api/v1/sso/connections/<pk>/check/": Door(
+        "org.manage", "sso_connection", own=frozenset({502})
+    ),
+    "GET /api/v1/sso/domains/": Door("org.manage"),
+    "POST /api/v1/sso/domains/": Door("org.manage", body=new_domain),
+    "GET /api/v1/sso/domains/<pk>/": Door("org.manage", "sso_domain"),
+    "DELETE /api/v1/sso/domains/<pk>/": Door("org.manage", "sso_domain"),
+    "POST /api/v1/sso/domains/<pk>/verify/": Door(
+        "org.manage", "sso_domain", own=frozenset({409})
+    ),
+    "GET /api/v1/sso/identities/": Door("org.manage"),
+    "DELETE /api/v1/sso/identities/<pk>/": Door("org.manage", "sso_identity"),
     "GET /api/v1/audit/": Door("audit.view"),
     "GET /api/v1/audit/<pk>/": Door("audit.view", "entry"),
     # -- billing
@@ -170,6 +205,21 @@ DOORS: dict[str, Door] = {
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),
     "POST /organization/members/<pk>/remove/": Door("member.manage", "member"),
+    "GET /organization/sign-on/": Door("org.manage"),
+    "GET /organization/sign-on/new/": Door("org.manage"),
+    "POST /organization/sign-on/new/": Door("org.manage", body=new_sign_on),
+    "GET /organization/sign-on/<pk>/": Door("org.manage", "sso_connection"),
+    "POST /organization/sign-on/<pk>/": Door("org.manage", "sso_connection", body=new_sign_on),
+    "POST /organization/sign-on/<pk>/switch/": Door(
+        "org.manage", "sso_connection", body=lambda w: {"enabled": "0"}
+    ),
+    "POST /organization/sign-on/<pk>/check/": Door("org.manage", "sso_connection"),
+    "POST /organization/sign-on/<pk>/delete/": Door("org.manage", "sso_connection"),
+    "POST /organization/sign-on/<pk>/domains/": Door(
+        "org.manage", "sso_connection", body=lambda w: {"domain": "new.example"}
+    ),
+    "POST /organization/sign-on/domains/<pk>/verify/": Door("org.manage", "sso_domain"),
+    "POST /organization/sign-on/domains/<pk>/remove/": Door("org.manage", "sso_domain"),
     "GET /keys/": Door("key.manage"),
     "GET /keys/new/": Door("key.manage"),
     "POST /keys/new/": Door(

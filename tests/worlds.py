@@ -5,6 +5,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from allauth.socialaccount.models import SocialAccount
 from django.utils.timezone import now
 
 from accounts.tests.factories import UserFactory
@@ -20,8 +21,8 @@ from files.tests.factories import file_of
 from llm.models import Model, Provider
 from llm.tests.factories import ModelFactory, ProviderFactory
 from orgs.access import Actor
-from orgs.actions import create_key
-from orgs.models import ApiKey, Membership, Organization, Role
+from orgs.actions import add_domain, create_connection, create_key
+from orgs.models import ApiKey, Membership, Organization, Role, SsoConnection, SsoDomain
 from orgs.permissions import KEY_SCOPES
 from orgs.tests.factories import MembershipFactory, OrganizationFactory
 from workflows.models import Event, Run, RunWait, Signal, Step, Workflow, WorkflowVersion
@@ -32,7 +33,7 @@ EVERYBODY = [f"role:{role}" for role in Role.values]
 KEPT = (
     Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, Step, Event, RunWait, Signal,
     HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry, UsageRecord, Provider,
-    Model, Entry,
+    Model, Entry, SsoConnection, SsoDomain,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 
@@ -65,6 +66,7 @@ def make_world(mark: str) -> World:
         MembershipFactory(organization=organization, user=user, role=role)
         world.people[role] = user
     _add_keys(world)
+    _add_sign_on(world)
     _add_flow(world)
     _add_run(world)
     _add_tasks(world)
@@ -88,6 +90,26 @@ def _add_keys(world: World) -> None:
     world.rows.member = rows.get(role=Role.MEMBER)
     world.rows.key, world.rows.token = create_key(
         actor=world.owner, name=f"{world.mark} key", scopes=list(KEY_SCOPES)
+    )
+
+
+def _add_sign_on(world: World) -> None:
+    mark = world.mark.lower()
+    row = create_connection(
+        actor=world.owner,
+        name=f"{world.mark} sign-on",
+        issuer=f"https://id.{mark}.example",
+        client_id=f"{world.mark}-client",
+        client_secret=f"{world.mark}-secret-of-the-client",
+        role_claim=f"{mark}-groups",
+        role_map={f"{world.mark}-group": Role.BUILDER},
+    )
+    world.rows.sso_connection = row
+    world.rows.sso_domain = add_domain(
+        actor=world.owner, connection_id=row.pk, domain=f"{mark}.example"
+    )
+    world.rows.sso_identity = SocialAccount.objects.create(
+        provider=str(row.pk), uid=f"{world.mark}-subject", user=world.people[Role.MEMBER]
     )
 
 
