@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from accounts.sso.guard import SsoGuard
 from django.db import transaction
 from django.http import HttpRequest
 
 from accounts.models import User
 from accounts.signup import run_signup_steps
+from accounts.sso.guard import SsoGuard
 
 
 class AccountAdapter(SsoGuard):

@@ -1,4 +1,4 @@
-"""What sign-in asks about connections: `accounts.sso.directory.Directory`, answered from our rows."""
+"""What sign-in asks about connections (`accounts.sso.directory`), answered from our rows."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ class SsoDirectory:
         admit_person(connection=connection, user=user, claims=claims)
 
     def note(self, connection: Connection, event: str, user: User | None, **data: Any) -> None:
-        actor = Actor(
-            organization_id=connection.organization_id, user_id=user.pk if user else None
-        )
+        actor = Actor(organization_id=connection.organization_id, user_id=user.pk if user else None)
         summary = user.email if user else connection.name
         note_sign_on(connection.id, actor, event, summary, **data)
 

@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.sso.identities import identities_of
 from accounts.sso.provider import callback_url
 from core.errors import DomainError, NotFound, PermissionRefused
 from orgs import actions
@@ -18,6 +19,9 @@ from orgs.actions.sso_domains import proof_url
 from orgs.models import SsoConnection, SsoDomain
 from orgs.pages import page
 from orgs.sso_forms import ChangeForm, ConnectionForm, DomainForm
+
+SHOWN_PEOPLE = 50
+"""On the page; the API lists them all."""
 
 
 @require_GET
@@ -60,8 +64,11 @@ def edit(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 def _shown(row: SsoConnection, form: ConnectionForm) -> dict[str, Any]:
     domains = SsoDomain.objects.of(row.organization_id).filter(connection=row).order_by("domain")
+    identities = identities_of([row.pk]).order_by("-pk")
     return {
         "title": row.name,
+        "identities": identities[:SHOWN_PEOPLE],
+        "linked": identities.count(),
         "connection": row,
         "form": form,
         "domain_form": DomainForm(),
@@ -147,4 +154,12 @@ def verify(request: HttpRequest, pk: UUID) -> HttpResponse:
 def remove(request: HttpRequest, pk: UUID) -> HttpResponse:
     actions.remove_domain(actor=request.actor, domain_id=pk)  # type: ignore[attr-defined]
     messages.success(request, _("The domain is removed."))
+    return redirect("sso_connections")
+
+
+@require_POST
+@page("org.manage")
+def release(request: HttpRequest, pk: str) -> HttpResponse:
+    actions.release_link(actor=request.actor, identity_id=int(pk) if pk.isdecimal() else 0)  # type: ignore[attr-defined]
+    messages.success(request, _("The identity is released."))
     return redirect("sso_connections")

@@ -22,6 +22,7 @@ urlpatterns = [
     path("organization/sign-on/<uuid:pk>/check/", sso_views.check, name="sso_check"),
     path("organization/sign-on/<uuid:pk>/delete/", sso_views.delete, name="sso_delete"),
     path("organization/sign-on/<uuid:pk>/domains/", sso_views.new_domain, name="sso_domain_new"),
+    path("organization/sign-on/people/<str:pk>/release/", sso_views.release, name="sso_release"),
     path("organization/sign-on/domains/<uuid:pk>/verify/", sso_views.verify, name="sso_verify"),
     path("organization/sign-on/domains/<uuid:pk>/remove/", sso_views.remove, name="sso_remove"),
 ]

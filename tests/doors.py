@@ -218,6 +218,7 @@ DOORS: dict[str, Door] = {
     "POST /organization/sign-on/<pk>/domains/": Door(
         "org.manage", "sso_connection", body=lambda w: {"domain": "new.example"}
     ),
+    "POST /organization/sign-on/people/<pk>/release/": Door("org.manage", "sso_identity"),
     "POST /organization/sign-on/domains/<pk>/verify/": Door("org.manage", "sso_domain"),
     "POST /organization/sign-on/domains/<pk>/remove/": Door("org.manage", "sso_domain"),
     "GET /keys/": Door("key.manage"),

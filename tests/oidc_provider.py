@@ -1,7 +1,7 @@
 """An OpenID Connect provider in a process of its own, for tests: `python -m tests.oidc_provider`.
 
-It keeps the rules (code flow, PKCE, one use of a code, RS256, a key set) unless `POST /control` tells
-it how to break them. It knows nothing of our code.
+It keeps the rules (code flow, PKCE, one use of a code, RS256, a key set) unless `POST /control`
+tells it how to break them. It knows nothing of our code.
 """
 
 import argparse
@@ -86,7 +86,9 @@ class Provider:
         return web.json_response({"id_token": self.id_token(await request.json(), "at")})
 
     async def proof(self, request: web.Request) -> web.Response:
-        return web.Response(text=self.orders.get("proofs", {}).get(request.match_info["domain"], ""))
+        return web.Response(
+            text=self.orders.get("proofs", {}).get(request.match_info["domain"], "")
+        )
 
     async def document(self, request: web.Request) -> web.Response:
         return web.json_response(

@@ -27,8 +27,10 @@ class SsoAccountAdapter(DefaultSocialAccountAdapter):
     def list_apps(
         self, request: HttpRequest, provider: str | None = None, client_id: str | None = None
     ) -> list[SocialApp]:
-        """The one connection that `provider` names by its id. There is no list of all: it would
-        tell every visitor who our customers are."""
+        """The one connection that `provider` names by its id.
+
+        There is no list of all: it would tell every visitor who our customers are.
+        """
         connection_id = parse_id(provider)
         found = directory().connection(connection_id) if connection_id else None
         if found is None or (client_id and client_id != found.client_id):

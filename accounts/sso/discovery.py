@@ -39,8 +39,11 @@ class Discovery:
 
 
 def check_endpoint(url: str) -> str:
-    """The URL itself. Plain http passes only to an address that is not public, and that the
-    operator of this installation has opened (OUTGOING_ALLOW). Raises OutgoingRefused."""
+    """The URL itself. Raises OutgoingRefused.
+
+    Plain http passes only to an address that is not public, and that the operator of this
+    installation has opened (OUTGOING_ALLOW).
+    """
     checked = check_url(url)
     if checked.scheme != "https" and not _opened_inside(checked.host or ""):
         raise OutgoingRefused("A provider is reached by https:// alone.", url=url[:200])

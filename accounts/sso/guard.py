@@ -55,8 +55,10 @@ class SsoGuard(DefaultAccountAdapter):
         return _send_there(request, user)
 
     def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse:
-        """The connection may have been switched off while its provider was asked. The session is
-        stored first: whoever switches off looks for sessions after that."""
+        """The connection may have been switched off while its provider was asked.
+
+        The session is stored first: whoever switches off looks for sessions after that.
+        """
         answer: HttpResponse = super().post_login(request, user, **kwargs)
         mark = mark_of(request.session)
         if mark is not None:
@@ -82,8 +84,10 @@ class SsoGuard(DefaultAccountAdapter):
         return unique
 
     def clean_email(self, email: str) -> str:
-        """Who is signed in adds no address of a domain that signs in elsewhere, and nobody who is
-        bound to such a sign-in leaves it by another address."""
+        """Who is signed in adds no address of a domain that signs in elsewhere.
+
+        Nor does anybody who is bound to such a sign-in leave it by another address.
+        """
         cleaned: str = super().clean_email(email)
         acting = getattr(context.request, "user", None)
         if isinstance(acting, User) and (demanded_of(acting) or directory().enforced_for(cleaned)):

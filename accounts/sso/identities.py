@@ -14,7 +14,7 @@ from accounts.sso.sessions import end_sessions
 
 
 def identities_of(connection_ids: Iterable[UUID]) -> QuerySet[Any]:
-    """Rows with `id`, `provider` (the connection's id), `uid`, `user`, `date_joined`, …"""
+    """Rows with `id`, `provider` (the connection's id), `uid`, `user` and when they came."""
     names = [str(one) for one in connection_ids]
     rows: QuerySet[Any] = SocialAccount.objects.filter(provider__in=names)
     return rows.select_related("user")

@@ -140,8 +140,10 @@ class SsoProvider(OpenIDConnectProvider):
     def redirect(
         self, request: HttpRequest, process: str, next_url: str | None = None, **kwargs: Any
     ) -> HttpResponse:
-        """Off to the provider: from a page by a page of our own, since browsers apply our
-        `form-action` to where a form's answer redirects to; a program's form gets the redirect.
+        """Off to the provider, from a page by a page of our own.
+
+        Browsers apply our `form-action` to where a form's answer redirects to as well. A form of
+        the headless API gets the redirect: its page has a policy of its own.
         """
         try:
             answer = super().redirect(request, process, next_url, **kwargs)

@@ -49,15 +49,19 @@ def mark_of(session: Any) -> Mark | None:
 
 
 def factor_vouched_for(session: Any, organization_id: UUID) -> bool:
-    """Whether the session's provider answers for the second factor that this organization asks
-    for. Only its own: elsewhere its word counts for nothing."""
+    """Whether the session's provider answers for the second factor that this organization wants.
+
+    Only its own: elsewhere its word counts for nothing.
+    """
     mark = mark_of(session)
     return mark is not None and mark.factor and mark.organization_id == organization_id
 
 
 def end_sessions(connection_id: UUID, *, user_id: UUID | None = None) -> None:
-    """End what the connection has made, at once and again after the commit, when a sign-in that
-    was under way has its session stored. Tokens of these sessions end with them."""
+    """End what the connection has made; tokens of these sessions end with them.
+
+    At once, and again after the commit, when a sign-in that was under way has stored its session.
+    """
     _end(connection_id, user_id)
     transaction.on_commit(lambda: _end(connection_id, user_id))
 

@@ -143,5 +143,3 @@ def vouches_for_factor(claims: Claims) -> bool:
         "mfa",
     }
     return "mfa" in methods or (isinstance(acr, str) and acr in strong)
-
-

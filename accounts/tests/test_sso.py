@@ -15,6 +15,7 @@ from audit.models import Entry
 from orgs.actions import delete_connection, release_link, switch_connection
 from orgs.models import Membership
 from orgs.tests.factories import MembershipFactory, OrganizationFactory, actor_in
+from orgs.tests.test_races import at_once
 from tests.sso import connect, leave, path_of, sign_on, signed_in_as, target_in
 
 pytestmark = pytest.mark.django_db
@@ -149,7 +150,9 @@ def test_without_a_map_a_role_given_by_hand_stays(client, provider):
 
 def test_an_owner_is_left_an_owner(client, provider):
     row = connect(provider, role_claim="groups", role_map=MAP)
-    MembershipFactory(organization_id=row.organization_id, user=UserFactory(email=GRACE), role="owner")
+    MembershipFactory(
+        organization_id=row.organization_id, user=UserFactory(email=GRACE), role="owner"
+    )
 
     with_groups(provider, "reviewers")
     sign_on(client, provider, GRACE)
@@ -340,7 +343,9 @@ def test_nobody_is_told_which_connections_there_are(client, provider):
         assert str(row.pk) not in text
         assert row.name not in text
         assert provider.url not in text
-    assert client.get(reverse("openid_connect_login", args=[row.organization_id])).status_code == 404
+    assert (
+        client.get(reverse("openid_connect_login", args=[row.organization_id])).status_code == 404
+    )
 
 
 def test_the_first_page_says_nothing_about_accounts(client, provider):
@@ -348,7 +353,9 @@ def test_the_first_page_says_nothing_about_accounts(client, provider):
     UserFactory(email="ada@plain.example")
 
     answers = {
-        client.post(reverse("sso_start"), {"email": email}).content.decode().count("No organization")
+        client.post(reverse("sso_start"), {"email": email})
+        .content.decode()
+        .count("No organization")
         for email in ("ada@plain.example", "nobody@plain.example")
     }
 
@@ -451,3 +458,23 @@ def test_a_factor_of_our_own_is_asked_for_all_the_same(client, provider):
 
     assert answer.url == reverse("mfa_authenticate")
     assert signed_in_as(client) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_first_sign_ins_at_once_make_one_person(provider):
+    row = connect(provider)
+    clients = [Client() for _ in range(4)]
+    back = [path_of(provider.back(leave(one, GRACE))) for one in clients]
+
+    outcomes = at_once(
+        *[
+            lambda one=one, url=url: one.get(url).status_code
+            for one, url in zip(clients, back, strict=True)
+        ]
+    )
+
+    assert outcomes == [302] * 4
+    assert User.objects.filter(email=GRACE).count() == 1
+    assert Membership.objects.filter(organization_id=row.organization_id).count() == 2
+    assert SocialAccount.objects.count() == 1
+    assert Entry.objects.filter(action="orgs.sso.linked").count() == 1

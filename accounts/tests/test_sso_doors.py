@@ -24,9 +24,7 @@ APP = "/api/v1/auth/app/v1"
 @pytest.fixture
 def demanded(provider):
     row = connect(provider)
-    return update_connection(
-        actor=actor_in(row.organization), connection_id=row.pk, enforced=True
-    )
+    return update_connection(actor=actor_in(row.organization), connection_id=row.pk, enforced=True)
 
 
 @pytest.fixture
@@ -58,7 +56,9 @@ def test_nor_does_it_for_programs(grace):
     assert answer.json()["errors"][0]["code"] == "sso_required"
     assert "access_token" not in answer.content.decode()
     token = answer.json().get("meta", {}).get("session_token", "")
-    assert APIClient(headers={"X-Session-Token": token}).get(f"{APP}/auth/session").status_code != 200
+    assert (
+        APIClient(headers={"X-Session-Token": token}).get(f"{APP}/auth/session").status_code != 200
+    )
 
 
 def test_nor_into_the_console(client, grace):
@@ -111,7 +111,12 @@ def test_other_domains_are_not_bound(client, demanded):
 
 
 def test_nobody_signs_up_with_an_address_of_the_domain(client, demanded):
-    form = {"name": "Eve", "email": "eve@NorthWind.example", "password1": PASSWORD, "password2": PASSWORD}
+    form = {
+        "name": "Eve",
+        "email": "eve@NorthWind.example",
+        "password1": PASSWORD,
+        "password2": PASSWORD,
+    }
 
     page = client.post(reverse("account_signup"), form)
     program = APIClient().post(f"{APP}/auth/signup", {"email": form["email"], "password": PASSWORD})
@@ -208,7 +213,9 @@ def test_a_refusal_has_its_code_for_programs(provider, demanded):
     assert answer.json()["errors"][0]["code"] == "sso_foreign_domain"
 
 
-@pytest.mark.parametrize("name", ["openid_connect", "google", "", "0192f0c1-0000-7000-8000-0000000000ff"])
+@pytest.mark.parametrize(
+    "name", ["openid_connect", "google", "", "0192f0c1-0000-7000-8000-0000000000ff"]
+)
 def test_a_provider_is_named_by_its_id_alone(provider, demanded, name):
     given = {"client_id": CLIENT_ID, "id_token": provider.mint()}
     body = {"provider": name, "process": "login", "token": given}

@@ -37,7 +37,10 @@ HOSTILE = {
     "unknown key": {"sign": "unknown-kid"},
     "no keys": {"keys": []},
     "keys that are none": {"keys": [1, "x", {"kty": "RSA", "kid": "one"}]},
-    "symmetric key published": {"keys": [{"kty": "oct", "kid": "one", "k": "c2VjcmV0"}], "sign": "HS256"},
+    "symmetric key published": {
+        "keys": [{"kty": "oct", "kid": "one", "k": "c2VjcmV0"}],
+        "sign": "HS256",
+    },
     "access token of another": {"token": {"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}},
     "userinfo of somebody else": {"thin": True, "userinfo": {"sub": "another"}},
     "document of another issuer": {"document": {"issuer": "https://accounts.example"}},

@@ -1,6 +1,6 @@
 """Connections to identity providers: made, changed, switched, taken away."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -61,7 +61,7 @@ def update_connection(*, actor: Actor, connection_id: UUID, **changes: Any) -> S
     after = _shown(row)
     changed = {name: after[name] for name in after if after[name] != before[name]}
     if changes.get("client_secret"):
-        changed["client_secret"] = "changed"
+        changed |= dict.fromkeys(["client_secret"], "changed")
     previous = {name: before[name] for name in changed if name in before}
     _note("orgs.sso.updated", actor, row, before=previous, after=changed)
     return row
@@ -150,20 +150,25 @@ def _fill(row: SsoConnection, given: Mapping[str, Any]) -> None:
     for name, most in _TEXTS.items():
         if name in given:
             setattr(row, name, _text(name, given[name], most))
-    if "role_map" in given:
-        row.role_map = _role_map(given["role_map"])
-    if "default_role" in given:
-        row.default_role = _role(given["default_role"])
+    readers: dict[str, Callable[[Any], Any]] = {
+        "role_map": _role_map,
+        "default_role": _role,
+        "enforced": bool,
+    }
+    for name in readers.keys() & given.keys():
+        setattr(row, name, readers[name](given[name]))
     if given.get("client_secret"):
         row.client_secret = str(given["client_secret"])
-    if "enforced" in given:
-        row.enforced = bool(given["enforced"])
+    _check(row)
+    if "issuer" in given:
+        check_issuer(row.issuer)
+
+
+def _check(row: SsoConnection) -> None:
     if not (row.name and row.issuer and row.client_id):
         raise InvalidInput("A connection needs a name, an issuer and a client id.")
     if "openid" not in row.scopes.split():
         raise InvalidInput("The scopes have to include openid.", scopes=row.scopes)
-    if "issuer" in given:
-        check_issuer(row.issuer)
 
 
 def _text(name: str, value: Any, most: int) -> str:

@@ -68,9 +68,7 @@ def groups_in(claims: Mapping[str, Any], name: str) -> set[str]:
     return {one for one in value if isinstance(one, str)} if isinstance(value, list) else set()
 
 
-def note_sign_on(
-    connection_id: UUID, actor: Actor, event: str, summary: str, **data: Any
-) -> None:
+def note_sign_on(connection_id: UUID, actor: Actor, event: str, summary: str, **data: Any) -> None:
     record(
         f"orgs.sso.{event}",
         actor=actor,

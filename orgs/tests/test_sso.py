@@ -133,7 +133,19 @@ def test_a_domain_is_stored_in_one_form(owner, text, stored):
 
 
 @pytest.mark.parametrize(
-    "text", ["example", "127.0.0.1", "a..example", "-a.example", "a.example/x", "*.example", "", "a@b.example", "ａ.example", "a" * 64 + ".example"]
+    "text",
+    [
+        "example",
+        "127.0.0.1",
+        "a..example",
+        "-a.example",
+        "a.example/x",
+        "*.example",
+        "",
+        "a@b.example",
+        "ａ.example",
+        "a" * 64 + ".example",
+    ],
 )
 def test_what_is_no_domain_is_refused(owner, text):
     with pytest.raises(InvalidInput):
