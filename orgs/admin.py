@@ -9,7 +9,15 @@ from core.admin import ReadOnlyAdmin, ReadOnlyTabularInline
 from core.errors import DomainError
 from orgs.access import operator_actor
 from orgs.actions import change_role, confirm_domain, revoke_key
-from orgs.models import ApiKey, Membership, Organization, Role, SsoConnection, SsoDomain
+from orgs.models import (
+    ApiKey,
+    Membership,
+    Organization,
+    Role,
+    SsoConnection,
+    SsoDomain,
+    StoredAnswer,
+)
 
 
 class MembershipInline(ReadOnlyTabularInline):
@@ -101,3 +109,14 @@ class SsoDomainAdmin(ReadOnlyAdmin):
             self.message_user(request, error.message, messages.ERROR)
         else:
             self.message_user(request, _("The domains are confirmed."), messages.SUCCESS)
+
+
+@admin.register(StoredAnswer)
+class StoredAnswerAdmin(ReadOnlyAdmin):
+    """What was answered is the organization's own: operators see that, not what."""
+
+    list_display = ("route", "key", "caller", "organization", "status", "expires_at")
+    list_filter = ("status",)
+    list_select_related = ("organization",)
+    search_fields = ("=key", "organization__name")
+    exclude = ("body", "request_digest")

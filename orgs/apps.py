@@ -7,19 +7,29 @@ class Config(AppConfig):
     verbose_name = _("Organizations")
 
     def ready(self) -> None:
+        from accounts.departure import on_departure
+        from accounts.passwords import on_context_words
         from accounts.signup import on_signup
         from accounts.sso.directory import connect_directory
         from core.ui import connect_access, register_dashboard_kpi, register_nav
         from orgs.actions import found_at_signup
+        from orgs.actions.departures import (
+            check_owner_may_go,
+            leave_everything,
+            names_of_organizations,
+        )
         from orgs.shell import ShellAccess, count_people
         from orgs.sso import SsoDirectory
 
         on_signup(found_at_signup)
         connect_directory(SsoDirectory())
+        on_departure(check_owner_may_go, leave_everything)
+        on_context_words(names_of_organizations)
         connect_access(ShellAccess())
         register_nav(_("Build"), _("Home"), "home", "home", 100)
         section = _("Organization")
         register_nav(section, _("API keys"), "key", "api_keys", 910, verb="key.manage")
         register_nav(section, _("Members"), "group", "organization_settings", 920)
-        register_nav(section, _("Sign-on"), "passkey", "sso_connections", 930, verb="org.manage")
+        register_nav(section, _("Sign-on"), "passkey", "sso_connections", 925, verb="org.manage")
+        register_nav(section, _("Audit trail"), "history", "audit", 930, verb="audit.view")
         register_dashboard_kpi("people", count_people, 30)

@@ -49,3 +49,9 @@ class SsoProviderUnfit(DomainError):
 
     code = "sso_provider_unfit"
     status = HTTPStatus.BAD_GATEWAY
+
+
+class IdempotencyInProgress(Conflict):
+    """A request with this `Idempotency-Key` is under way; ask again shortly."""
+
+    code = "idempotency_in_progress"

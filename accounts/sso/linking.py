@@ -18,6 +18,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
+from accounts.actions.sessions import end_rows
 from accounts.models import User
 from accounts.sso.directory import Connection, directory
 from accounts.sso.errors import (
@@ -136,8 +137,7 @@ def _take_from_squatter(user: User) -> None:
     user.save(update_fields=["password"])
     Authenticator.objects.filter(user=user).delete()
     EmailAddress.objects.filter(user=user).delete()
-    for session in UserSession.objects.filter(user=user):
-        session.end()
+    end_rows(UserSession.objects.filter(user=user))
 
 
 def _own_address(user: User, email: str) -> None:

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest
 
+from accounts.actions.sessions import end_rows
 from accounts.models import User
 from accounts.sso.directory import Connection, parse_id
 
@@ -70,7 +71,6 @@ def _end(connection_id: UUID, user_id: UUID | None) -> None:
     linked = SocialAccount.objects.filter(provider=str(connection_id)).values("user_id")
     people = User.objects.filter(pk__in=[user_id] if user_id else linked)
     store = import_module(settings.SESSION_ENGINE).SessionStore
-    for row in UserSession.objects.filter(user__in=people):
-        mark = mark_of(store(row.session_key))
-        if mark is not None and mark.connection_id == connection_id:
-            row.end()
+    rows = UserSession.objects.filter(user__in=people)
+    marked = [(row, mark_of(store(row.session_key))) for row in rows]
+    end_rows(row for row, mark in marked if mark and mark.connection_id == connection_id)

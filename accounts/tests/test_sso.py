@@ -446,6 +446,24 @@ def test_a_second_factor_counts_where_the_provider_says_so(client, provider, cla
     assert factor_vouched_for(client.session, elsewhere.pk) is False
 
 
+@pytest.mark.parametrize(("amr", "status"), [(["pwd", "mfa"], 200), (["pwd"], 403)])
+def test_an_organization_that_asks_for_a_factor_takes_its_providers_word(
+    client, provider, amr, status
+):
+    row = connect(provider)
+    row.organization.require_second_factor = True
+    row.organization.save()
+    provider.obey(claims=provider.person(GRACE, amr=amr))
+
+    sign_on(client, provider, GRACE)
+
+    assert client.get("/api/v1/members/").status_code == status
+    strict = OrganizationFactory(require_second_factor=True)
+    MembershipFactory(organization=strict, user=User.objects.get(email=GRACE))
+    elsewhere = {"X-Organization": str(strict.pk)}
+    assert client.get("/api/v1/members/", headers=elsewhere).status_code == 403
+
+
 def test_a_factor_of_our_own_is_asked_for_all_the_same(client, provider):
     connect(provider)
     user = UserFactory(email=GRACE)

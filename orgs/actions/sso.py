@@ -200,7 +200,14 @@ def _shown(row: SsoConnection) -> dict[str, Any]:
     return {name: getattr(row, name) for name in _IN_TRAIL}
 
 
-def _note(event: str, actor: Actor, row: SsoConnection, **data: Any) -> None:
+def _note(
+    event: str,
+    actor: Actor,
+    row: SsoConnection,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    **data: Any,
+) -> None:
     record(
         event,
         actor=actor,
@@ -208,4 +215,6 @@ def _note(event: str, actor: Actor, row: SsoConnection, **data: Any) -> None:
         target_id=row.pk,
         summary=row.name,
         data=data,
+        before=before,
+        after=after,
     )
