@@ -69,8 +69,8 @@ def groups_in(claims: Mapping[str, Any], name: str) -> set[str]:
 
 
 def note_sign_on(connection_id: UUID, actor: Actor, event: str, summary: str, **data: Any) -> None:
-    """`before` and `after` of the data are what changed."""
-    changed = {name: {"email": data.pop(name)} for name in ("before", "after") if name in data}
+    """`before` and `after` of the data are an address that changed."""
+    before, after = ({"email": data.pop(name, "")} for name in ("before", "after"))
     record(
         f"orgs.sso.{event}",
         actor=actor,
@@ -78,5 +78,6 @@ def note_sign_on(connection_id: UUID, actor: Actor, event: str, summary: str, **
         target_id=connection_id,
         summary=summary,
         data=data,
-        **changed,
+        before=before if before["email"] else None,
+        after=after if after["email"] else None,
     )
