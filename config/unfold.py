@@ -76,6 +76,7 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
             "orgs.ssoconnection": "passkey",
             "orgs.ssodomain": "domain_verification",
             "socialaccount.socialaccount": "link",
+            "orgs.supportaccess": "support_agent",
             "orgs.storedanswer": "replay",
             "account.emailaddress": "mail",
             "mfa.authenticator": "shield_lock",

@@ -49,7 +49,8 @@ def version_of(world: World) -> dict[str, Any]:
 
 
 def sharing(world: World) -> dict[str, Any]:
-    return {"user": str(world.people["guest"].pk), "right": "view"}
+    guest = str(world.people["guest"].pk)
+    return {"user": guest, "holder": f"user:{guest}", "right": "view"}
 
 
 def new_provider(world: World) -> dict[str, Any]:
@@ -117,16 +118,16 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/me/": Door(guest=EMPTY),
     "GET /api/v1/organization/": Door("org.view"),
     "PATCH /api/v1/organization/": Door("org.manage", body=lambda w: {"name": "New"}),
-    "GET /api/v1/members/": Door("org.view"),
+    "GET /api/v1/members/": shared("member.view"),
     "POST /api/v1/members/": Door(
         "member.manage", body=lambda w: {"email": "x@example.com", "role": "member"},
         own=frozenset({404}),
     ),
-    "GET /api/v1/members/<pk>/": Door("org.view", "member"),
+    "GET /api/v1/members/<pk>/": shared("member.view", "member"),
     "PATCH /api/v1/members/<pk>/": Door(
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),
-    "DELETE /api/v1/members/<pk>/": Door("member.manage", "member", person=True),
+    "DELETE /api/v1/members/<pk>/": shared("member.manage", "member", person=True),
     "GET /api/v1/keys/": Door("key.manage"),
     "POST /api/v1/keys/": Door(
         "key.manage", body=lambda w: {"name": "n", "scopes": ["key.manage"]}
@@ -154,6 +155,12 @@ DOORS: dict[str, Door] = {
     ),
     "GET /api/v1/sso/identities/": Door("org.manage"),
     "DELETE /api/v1/sso/identities/<pk>/": Door("org.manage", "sso_identity"),
+    "GET /api/v1/projects/<pk>/grants/": shared("project.manage", "project"),
+    "POST /api/v1/projects/<pk>/grants/": shared("project.manage", "project", body=sharing),
+    "DELETE /api/v1/projects/<pk>/grants/": shared("project.manage", "project", body=sharing),
+    "GET /api/v1/support-access/": Door("support.view"),
+    "GET /api/v1/support-access/<pk>/": Door("support.view", "support"),
+    "POST /api/v1/support-access/<pk>/end/": Door("support.end", "support"),
     "GET /api/v1/audit/": Door("audit.view"),
     "GET /api/v1/audit/<pk>/": Door("audit.view", "entry"),
     "GET /api/v1/audit/statistics/": Door("audit.view"),
@@ -189,12 +196,12 @@ DOORS: dict[str, Door] = {
     "POST /api/v1/exports/": Door("audit.view", body=new_export, own=frozenset({202})),
     "GET /api/v1/exports/sources/": Door(guest=EMPTY),
     "GET /api/v1/exports/<pk>/": Door("audit.view", "export"),
-    "POST /api/v1/exports/<pk>/cancel/": Door("audit.view", "export", own=frozenset({409})),
+    "POST /api/v1/exports/<pk>/cancel/": Door("audit.view", "waiting_export"),
     "GET /api/v1/exports/<pk>/download/": Door("audit.view", "export"),
     "GET /exports/": Door("org.view"),
     "POST /exports/": Door("audit.view", body=new_export),
     "GET /exports/<pk>/": Door("audit.view", "export"),
-    "POST /exports/<pk>/cancel/": Door("audit.view", "export"),
+    "POST /exports/<pk>/cancel/": Door("audit.view", "waiting_export"),
     "GET /exports/<pk>/download/": Door("audit.view", "export"),
     # -- llm
     "GET /api/v1/models/": Door("model.view"),
@@ -219,9 +226,9 @@ DOORS: dict[str, Door] = {
     "POST /api/v1/workflows/<pk>/runs/": shared(
         "workflow.run", "workflow", body=lambda w: {"inputs": {"what": "x"}}
     ),
-    "GET /api/v1/workflows/<pk>/grants/": shared("workflow.edit", "workflow"),
-    "POST /api/v1/workflows/<pk>/grants/": shared("workflow.edit", "workflow", body=sharing),
-    "DELETE /api/v1/workflows/<pk>/grants/": shared("workflow.edit", "workflow", body=sharing),
+    "GET /api/v1/workflows/<pk>/grants/": shared("workflow.share", "workflow"),
+    "POST /api/v1/workflows/<pk>/grants/": shared("workflow.share", "workflow", body=sharing),
+    "DELETE /api/v1/workflows/<pk>/grants/": shared("workflow.share", "workflow", body=sharing),
     "GET /api/v1/versions/<pk>/": shared("workflow.view", "version"),
     "GET /api/v1/runs/": shared("run.view"),
     "GET /api/v1/runs/<pk>/": shared("run.view", "run"),
@@ -264,6 +271,10 @@ DOORS: dict[str, Door] = {
     "POST /organization/sign-on/people/<pk>/release/": Door("org.manage", "sso_identity"),
     "POST /organization/sign-on/domains/<pk>/verify/": Door("org.manage", "sso_domain"),
     "POST /organization/sign-on/domains/<pk>/remove/": Door("org.manage", "sso_domain"),
+    "POST /organization/projects/<pk>/share/": shared("project.manage", "project", body=sharing),
+    "GET /organization/support/": Door("support.view"),
+    "POST /organization/support/leave/": Door("org.view"),
+    "POST /organization/support/<pk>/end/": Door("support.end", "support"),
     "GET /audit/": Door("audit.view"),
     "GET /audit/<pk>/": Door("audit.view", "entry"),
     "GET /audit/statistics/": Door("audit.view"),
@@ -300,7 +311,7 @@ DOORS: dict[str, Door] = {
     "POST /workflows/import/": Door("workflow.edit", body=lambda w: {**upload(w), "import": "1"}),
     "GET /workflows/<pk>/": shared("workflow.view", "workflow"),
     "POST /workflows/<pk>/publish/": shared("workflow.publish", "workflow", body=version_of),
-    "POST /workflows/<pk>/share/": shared("workflow.edit", "workflow", body=sharing),
+    "POST /workflows/<pk>/share/": shared("workflow.share", "workflow", body=sharing),
     "POST /workflows/<pk>/start/": shared("workflow.run", "workflow", body=version_of),
     "GET /runs/": shared("org.view"),
     "GET /runs/<pk>/": shared("run.view", "run"),

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from audit.models import Entry
 from billing.models import LedgerEntry, UsageRecord
 from bpm.models import Decision, HumanTask
 from orgs.access import Actor, holds
+from orgs.trail import entries_visible_to
 from workflows.models import Run, Step
 
 MOST = 500
@@ -47,7 +47,7 @@ def find_trail(actor: Actor, trace_id: str) -> list[Trail]:
 
 
 def _runs(actor: Actor, trace_id: str) -> Iterator[Trail]:
-    runs = Run.objects.of(actor.organization_id).filter(trace_id=trace_id)
+    runs = Run.objects.visible_to(actor).filter(trace_id=trace_id)
     for run in runs.select_related("workflow")[:MOST]:
         yield Trail(
             "run", run.created_at, run.workflow.name, str(run.public_id), run.state, run.cost
@@ -65,7 +65,7 @@ def _runs(actor: Actor, trace_id: str) -> Iterator[Trail]:
 
 
 def _calls(actor: Actor, trace_id: str) -> Iterator[Trail]:
-    rows = UsageRecord.objects.of(actor.organization_id).filter(trace_id=trace_id)
+    rows = UsageRecord.objects.visible_to(actor).filter(trace_id=trace_id)
     for row in rows.order_by("pk")[:MOST]:
         yield Trail(
             "call",
@@ -85,7 +85,7 @@ def _calls(actor: Actor, trace_id: str) -> Iterator[Trail]:
 
 
 def _ledger(actor: Actor, trace_id: str) -> Iterator[Trail]:
-    rows = LedgerEntry.objects.of(actor.organization_id).filter(trace_id=trace_id)
+    rows = LedgerEntry.objects.visible_to(actor).filter(trace_id=trace_id)
     for row in rows.order_by("pk")[:MOST]:
         yield Trail(
             "ledger",
@@ -99,10 +99,10 @@ def _ledger(actor: Actor, trace_id: str) -> Iterator[Trail]:
 
 
 def _tasks(actor: Actor, trace_id: str) -> Iterator[Trail]:
-    tasks = HumanTask.objects.of(actor.organization_id).filter(process__trace_id=trace_id)
+    tasks = HumanTask.objects.visible_to(actor).filter(process__trace_id=trace_id)
     for task in tasks[:MOST]:
         yield Trail("task", task.created_at, task.title, str(task.pk), task.status)
-    made = Decision.objects.of(actor.organization_id).filter(task__process__trace_id=trace_id)
+    made = Decision.objects.visible_to(actor).filter(task__process__trace_id=trace_id)
     for decision in made.select_related("actor", "task")[:MOST]:
         yield Trail(
             "decision",
@@ -115,7 +115,7 @@ def _tasks(actor: Actor, trace_id: str) -> Iterator[Trail]:
 
 
 def _audit(actor: Actor, trace_id: str) -> Iterator[Trail]:
-    rows = Entry.objects.of(actor.organization_id).filter(trace_id=trace_id)
+    rows = entries_visible_to(actor).filter(trace_id=trace_id)
     for row in rows.order_by("pk")[:MOST]:
         yield Trail(
             "audit",

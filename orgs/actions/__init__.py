@@ -16,11 +16,13 @@ from orgs.actions.sso import (
 )
 from orgs.actions.sso_domains import add_domain, confirm_domain, remove_domain, verify_domain
 from orgs.actions.sso_people import admit_person
+from orgs.actions.support import begin_support, end_support
 
 __all__ = [
     "add_domain",
     "add_member",
     "admit_person",
+    "begin_support",
     "change_role",
     "check_connection",
     "confirm_domain",
@@ -29,6 +31,7 @@ __all__ = [
     "create_key",
     "delete_connection",
     "end_keys",
+    "end_support",
     "found_at_signup",
     "found_organization",
     "release_link",

@@ -39,7 +39,7 @@ def create_key(
     token, prefix, digest = make_token()
     key = ApiKey.objects.create(
         organization_id=actor.organization_id,
-        project_id=project_of(actor, project_id),
+        project_id=project_of(actor, project_id, "key.manage"),
         name=name.strip()[:80],
         prefix=prefix,
         digest=digest,
@@ -64,7 +64,7 @@ def _check_scopes(actor: Actor, scopes: Sequence[str]) -> None:
 def revoke_key(*, actor: Actor, key_id: UUID) -> ApiKey:
     """Repeating it changes nothing."""
     require(actor, "key.manage")
-    key = ApiKey.objects.of(actor.organization_id).select_for_update().filter(pk=key_id).first()
+    key = ApiKey.objects.visible_to(actor).select_for_update().filter(pk=key_id).first()
     if key is None:
         raise NotFound("There is no such key.")
     if key.revoked_at is None:

@@ -11,11 +11,14 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from core.models import TenantModel, TenantQuerySet
+from core.models import TenantModel
 from orgs.models.projects import Project
+from orgs.visibility import Place, VisibleQuerySet
 
 
-class ApiKeyQuerySet(TenantQuerySet):
+class ApiKeyQuerySet(VisibleQuerySet):
+    place = Place("key.manage", project="project")
+
     def live(self, at: datetime) -> Self:
         """Neither revoked nor expired, nor made by somebody who is disabled."""
         disabled = get_user_model().objects.filter(pk=OuterRef("created_by_id"), is_active=False)

@@ -51,6 +51,8 @@ def import_flow(
     when the file has a fault; nothing is stored then.
     """
     target = _target(actor, workflow_id)
+    if target is None:
+        project_id = project_of(actor, project_id, "workflow.edit")
     imported = read_flow(raw, name=name)
     if imported.definition is None or not imported.report["ok"]:
         raise ImportRefused("The flow has faults; nothing was stored.", report=imported.report)
@@ -59,8 +61,7 @@ def import_flow(
 
 def _target(actor: Actor, workflow_id: UUID | None) -> Workflow | None:
     if workflow_id is None:
-        require(actor, "workflow.edit")
-        return None
+        return None  # `project_of` asks for the right to edit in its project
     workflow = Workflow.objects.visible_to(actor).filter(pk=workflow_id).first()
     if workflow is None:
         raise NotFound("There is no such workflow.")
@@ -72,7 +73,7 @@ def _target(actor: Actor, workflow_id: UUID | None) -> Workflow | None:
 def _new(actor: Actor, imported: Imported, filename: str, project_id: UUID | None) -> Workflow:
     return Workflow.objects.create(
         organization_id=actor.organization_id,
-        project_id=project_of(actor, project_id),
+        project_id=project_id,
         name=(imported.name or filename)[:120],
         description=imported.description[:5000],
         mode=imported.mode,
@@ -95,7 +96,12 @@ def _store_version(
     workflow.save(update_fields=["latest_number", "updated_at"])
     assert imported.definition is not None  # noqa: S101 - import_flow refused it otherwise
     source = store_file(
-        actor=actor, name=filename, content=raw, content_type="application/yaml", kind="flow"
+        actor=actor,
+        name=filename,
+        content=raw,
+        content_type="application/yaml",
+        kind="flow",
+        project_id=workflow.project_id,
     )
     version = WorkflowVersion.objects.create(
         organization_id=actor.organization_id,
