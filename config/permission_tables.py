@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from config.staff import STAFF_GROUPS
@@ -53,8 +52,9 @@ def tables() -> dict[str, str]:
 def filled(page: str) -> str:
     """`page` with every table brought up to date."""
     for name, table in tables().items():
-        place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        page = place.sub(lambda found, table=table: f"{found[1]}\n{table}\n{found[2]}", page)
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        before, _, rest = page.partition(begin)
+        page = f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
     return page
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from core.errors import NotFound
 from orgs.access import Actor, require
 from orgs.models import Project
@@ -43,3 +45,12 @@ def _seen(actor: Actor, project: object) -> bool:
     if actor.user_id is None:
         return True
     return bool(project.visible_to(actor).exists())  # type: ignore[attr-defined]  # ProjectQuerySet
+
+
+def open_projects(actor: Actor) -> QuerySet[Project]:
+    """Projects in which the actor may have keys: a key in one sees all that is in it.
+
+    So a restricted one is for those who administer it.
+    """
+    rows: QuerySet[Project] = Project.objects.visible_to(actor, "key.create")
+    return rows.order_by("-is_default", "name")

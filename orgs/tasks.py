@@ -11,6 +11,7 @@ from django.utils.translation import gettext, override
 from audit.errors import ChainBroken
 from orgs.actions.answers import delete_old_answers as delete_answers
 from orgs.actions.audit import prune_trail
+from orgs.actions.reminders import keys_to_remind_of, remind_of_key
 from orgs.models import Membership, Organization, Role, SupportAccess
 
 logger = logging.getLogger(__name__)
@@ -46,3 +47,9 @@ def tell_of_support(stay_id: str) -> None:
         text = render_to_string("orgs/mail/support.txt", {"stay": stay})
         for address in owners.values_list("user__email", flat=True):
             send_mail(subject, text, None, [address])
+
+
+@shared_task(acks_late=True)
+def remind_of_expiring_keys(limit: int = 500) -> int:
+    """Write to the makers of keys that end within a week; safe to run twice at once."""
+    return sum(remind_of_key(key_id=key_id) for key_id in keys_to_remind_of(limit))

@@ -14,8 +14,8 @@ from core.errors import InvalidInput
 from core.ui import home_context
 from orgs import actions
 from orgs.access import SESSION_KEY, memberships_of
-from orgs.forms import KeyForm, MemberForm, OrganizationForm, OriginsForm, RoleForm
-from orgs.models import ApiKey, Membership, Organization, Project, Role
+from orgs.forms import MemberForm, OrganizationForm, OriginsForm, RoleForm
+from orgs.models import Membership, Organization, Project, Role
 from orgs.pages import back_from, page
 from orgs.permissions import VERBS
 from orgs.sharing import change_sharing
@@ -140,43 +140,3 @@ def share_project(request: HttpRequest, pk: UUID) -> HttpResponse:
     change_sharing(request, actor, found, "project.manage")
     messages.success(request, _("Sharing is changed."))
     return redirect(back_from(request))
-
-
-@require_GET
-@page("key.manage")
-def keys(request: HttpRequest) -> HttpResponse:
-    return render(request, "orgs/keys.html", _key_context(request))
-
-
-def _key_context(request: HttpRequest) -> dict[str, Any]:
-    actor = request.actor  # type: ignore[attr-defined]
-    rows = ApiKey.objects.visible_to(actor).order_by("-pk")
-    return {"title": _("API keys"), "keys": rows}
-
-
-@require_http_methods(["GET", "POST"])
-@page("key.manage")
-def new_key(request: HttpRequest) -> HttpResponse:
-    """Create a key; its token is in this one answer and nowhere else, so there is no redirect."""
-    actor = request.actor  # type: ignore[attr-defined]
-    form = KeyForm(request.POST or None, actor=actor)
-    if request.method == "POST" and form.is_valid():
-        key, token = actions.create_key(
-            actor=actor,
-            name=form.cleaned_data["name"],
-            scopes=form.cleaned_data["scopes"],
-            expires_at=form.expires_at(),
-        )
-        answer = {"title": key.name, "key": key, "token": token}
-        response = render(request, "orgs/key_created.html", answer)
-        response.headers["Cache-Control"] = "no-store"
-        return response
-    return render(request, "orgs/key_new.html", {"title": _("New API key"), "form": form})
-
-
-@require_POST
-@page("key.manage")
-def revoke_key(request: HttpRequest, pk: UUID) -> HttpResponse:
-    key = actions.revoke_key(actor=request.actor, key_id=pk)  # type: ignore[attr-defined]
-    messages.success(request, _("“%(name)s” is revoked.") % {"name": key.name})
-    return redirect("api_keys")

@@ -25,7 +25,6 @@ from workflows.drawing import draw
 from workflows.errors import ImportRefused, InvalidRunInput
 from workflows.inputs import start_variables
 from workflows.models import Event, Run, RunWait, Workflow, WorkflowVersion
-from workflows.trace import find_trail
 
 PAGE = 25
 
@@ -314,17 +313,6 @@ def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
     cancel_run(actor=_actor(request), run_id=pk, reason=_typed(request.POST, "reason"))
     messages.success(request, _("The run is cancelled."))
     return redirect("run", pk)
-
-
-@require_GET
-@page("org.view")
-def trace(request: HttpRequest) -> HttpResponse:
-    """Search by trace id."""
-    wanted = _typed(request.GET, "id").lower().replace("-", "")
-    trail = find_trail(_actor(request), wanted) if wanted else []
-    return render(
-        request, "workflows/trace.html", {"title": _("Trace"), "wanted": wanted, "trail": trail}
-    )
 
 
 def _typed(given: QueryDict, name: str) -> str:

@@ -51,12 +51,11 @@ def import_flow(
     when the file has a fault; nothing is stored then.
     """
     target = _target(actor, workflow_id)
-    if target is None:
-        project_id = project_of(actor, project_id, "workflow.edit")
+    project = target.project_id if target else project_of(actor, project_id, "workflow.edit")
     imported = read_flow(raw, name=name)
     if imported.definition is None or not imported.report["ok"]:
         raise ImportRefused("The flow has faults; nothing was stored.", report=imported.report)
-    return _store_version(actor, target, imported, raw, filename, project_id)
+    return _store_version(actor, target, imported, raw, filename, project)
 
 
 def _target(actor: Actor, workflow_id: UUID | None) -> Workflow | None:
@@ -70,7 +69,7 @@ def _target(actor: Actor, workflow_id: UUID | None) -> Workflow | None:
     return found
 
 
-def _new(actor: Actor, imported: Imported, filename: str, project_id: UUID | None) -> Workflow:
+def _new(actor: Actor, imported: Imported, filename: str, project_id: UUID) -> Workflow:
     return Workflow.objects.create(
         organization_id=actor.organization_id,
         project_id=project_id,
@@ -88,7 +87,7 @@ def _store_version(
     imported: Imported,
     raw: bytes,
     filename: str,
-    project_id: UUID | None,
+    project_id: UUID,
 ) -> WorkflowVersion:
     workflow = target or _new(actor, imported, filename, project_id)
     workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
@@ -101,7 +100,7 @@ def _store_version(
         content=raw,
         content_type="application/yaml",
         kind="flow",
-        project_id=workflow.project_id,
+        project_id=project_id,
     )
     version = WorkflowVersion.objects.create(
         organization_id=actor.organization_id,
