@@ -65,6 +65,7 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
         {
             "orgs.organization": "domain",
             "orgs.membership": "badge",
+            "orgs.project": "folder",
             "accounts.user": "person",
             "auth.group": "group",
         },

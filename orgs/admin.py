@@ -19,6 +19,9 @@ from orgs.models import (
     ApiKey,
     Membership,
     Organization,
+    Project,
+    ProjectGrant,
+    ProjectTeamGrant,
     Role,
     SsoConnection,
     SsoDomain,
@@ -62,6 +65,29 @@ class MembershipAdmin(ReadOnlyAdmin):
             actor = operator_actor(row.organization_id, request.user.pk)
             change_role(actor=actor, membership_id=row.pk, role=Role.OWNER)
         self.message_user(request, _("The members are owners now."), messages.SUCCESS)
+
+
+class ProjectGrantInline(ReadOnlyTabularInline):
+    """Who may do what in the project, beyond their role. The organization gives and takes."""
+
+    model = ProjectGrant
+    fields = ("user", "permission")
+    show_change_link = False
+
+
+class ProjectTeamGrantInline(ReadOnlyTabularInline):
+    model = ProjectTeamGrant
+    fields = ("group", "permission")
+    show_change_link = False
+
+
+@admin.register(Project)
+class ProjectAdmin(ReadOnlyAdmin):
+    list_display = ("name", "organization", "is_default", "restricted", "archived_at")
+    list_filter = ("restricted", "is_default", "archived_at")
+    list_select_related = ("organization",)
+    search_fields = ("name", "=id", "organization__name")
+    inlines = (ProjectGrantInline, ProjectTeamGrantInline)
 
 
 class EntryForm(forms.ModelForm[SupportAccess]):
