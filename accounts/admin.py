@@ -1,5 +1,7 @@
 """Operators look after users here; passwords are reset by mail, never typed in."""
 
+from typing import Any
+
 from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
 from allauth.account.models import EmailAddress
 from allauth.mfa.admin import AuthenticatorAdmin as AllauthAuthenticatorAdmin
@@ -24,6 +26,11 @@ from core.templatetags.ui import browser
 admin.site.unregister([Group, EmailAddress, Authenticator, UserSession])
 
 
+def staff_groups(groups: QuerySet[Group]) -> QuerySet[Group]:
+    """Without those behind teams, which `orgs` makes to grant objects to (`Team.group`)."""
+    return groups.filter(team__isnull=True)
+
+
 PRIVILEGES = ("is_staff", "is_superuser", "groups")
 
 
@@ -45,6 +52,11 @@ class UserAdmin(ModelAdmin):
         (_("Access"), {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
         (_("Dates"), {"fields": ("last_login", "date_joined", "closed_at")}),
     )
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "groups":
+            kwargs["queryset"] = staff_groups(Group.objects.all())
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         if request.user.is_superuser:
@@ -75,7 +87,10 @@ class SuperusersWrite:
 
 @admin.register(Group)
 class GroupAdmin(SuperusersWrite, DjangoGroupAdmin, ModelAdmin):
-    pass
+    """The operators' groups. Those behind teams are no business of the console's."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        return staff_groups(super().get_queryset(request))
 
 
 @admin.register(EmailAddress)

@@ -38,8 +38,8 @@ def contribute() -> None:
 
 
 def _seen(actor: Actor | None, model: Any) -> QuerySet[Any]:
-    rows: QuerySet[Any] = model.objects.all()
-    return rows if actor is None else rows.filter(organization_id=actor.organization_id)
+    rows: QuerySet[Any] = model.objects.all() if actor is None else model.objects.visible_to(actor)
+    return rows
 
 
 def _under(scope: Scope, model: Any, run: str = "run_id") -> QuerySet[Any]:

@@ -28,7 +28,7 @@ class Config(AppConfig):
             _("Work"), _("Inbox"), "inbox", "inbox", 200, verb="task.view", badge=count_waiting
         )
         register_home_kpi("tasks", waiting_for, 30, verb="task.decide")
-        register_dashboard_kpi("tasks", open_tasks, 25)
+        register_dashboard_kpi("tasks", open_tasks, 25, "bpm.view_humantask")
         register_home_panel(
             "waiting", "bpm/_waiting.html", _waiting, 15, verb="task.decide", span="side"
         )

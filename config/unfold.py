@@ -73,6 +73,7 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
         _("Access"),
         {
             "orgs.apikey": "key",
+            "orgs.supportaccess": "support_agent",
             "orgs.storedanswer": "replay",
             "account.emailaddress": "mail",
             "mfa.authenticator": "shield_lock",

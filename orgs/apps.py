@@ -31,4 +31,7 @@ class Config(AppConfig):
         register_nav(section, _("API keys"), "key", "api_keys", 910, verb="key.create")
         register_nav(section, _("Members"), "group", "organization_settings", 920)
         register_nav(section, _("Audit trail"), "history", "audit", 930, verb="audit.view")
-        register_dashboard_kpi("people", count_people, 30)
+        register_nav(
+            section, _("Support access"), "support_agent", "support_stays", 960, verb="support.view"
+        )
+        register_dashboard_kpi("people", count_people, 30, "accounts.view_user")

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from audit.models import Entry
 from orgs.access import Actor
 from orgs.models import ApiKey
+from orgs.trail import entries_visible_to
 from orgs.trails import TRACES, Clue, Item, Scope, Source, Wanted, register
 
 
@@ -34,7 +35,7 @@ def contribute() -> None:
 
 
 def _seen(actor: Actor | None) -> QuerySet[Entry]:
-    return Entry.objects.all() if actor is None else Entry.objects.of(actor.organization_id)
+    return Entry.objects.all() if actor is None else entries_visible_to(actor)
 
 
 def _rows(scope: Scope) -> QuerySet[Entry]:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from orgs import key_views, trace_views, views, views_audit
+from orgs import key_views, trace_views, views, views_audit, views_support
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -17,6 +17,10 @@ urlpatterns = [
     path("audit/statistics/", views_audit.statistics, name="audit_statistics"),
     path("audit/retention/", views_audit.retention, name="audit_retention"),
     path("audit/<str:pk>/", views_audit.entry, name="audit_entry"),
+    path("organization/projects/<uuid:pk>/share/", views.share_project, name="project_share"),
+    path("organization/support/", views_support.stays, name="support_stays"),
+    path("organization/support/leave/", views_support.leave, name="support_leave"),
+    path("organization/support/<uuid:pk>/end/", views_support.end, name="support_end"),
     path("keys/", key_views.keys, name="api_keys"),
     path("keys/new/", key_views.new_key, name="api_key_new"),
     path("keys/revoke-all/", key_views.revoke_all_keys, name="api_keys_revoke_all"),

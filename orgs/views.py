@@ -6,7 +6,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -15,9 +15,10 @@ from core.ui import home_context
 from orgs import actions
 from orgs.access import SESSION_KEY, memberships_of
 from orgs.forms import MemberForm, OrganizationForm, OriginsForm, RoleForm
-from orgs.models import Membership, Organization, Role
-from orgs.pages import page
+from orgs.models import Membership, Organization, Project, Role
+from orgs.pages import back_from, page
 from orgs.permissions import VERBS
+from orgs.sharing import change_sharing
 
 
 @require_GET
@@ -63,7 +64,7 @@ def organization(request: HttpRequest) -> HttpResponse:
             "form": form,
             "member_form": MemberForm(),
             "origins_form": OriginsForm(initial={"origins": "\n".join(found.cors_origins)}),
-            "members": _members(actor.organization_id),
+            "members": _members(actor),
             "roles": Role.choices,
             "table": _role_table(),
         },
@@ -85,8 +86,8 @@ def set_origins(request: HttpRequest) -> HttpResponse:
     return redirect("organization_settings")
 
 
-def _members(organization_id: UUID) -> Any:
-    rows = Membership.objects.of(organization_id).select_related("user")
+def _members(actor: Any) -> Any:
+    rows = Membership.objects.visible_to(actor).select_related("user")
     return rows.order_by("created_at")
 
 
@@ -128,3 +129,14 @@ def remove_member(request: HttpRequest, pk: UUID) -> HttpResponse:
     actions.remove_member(actor=request.actor, membership_id=pk)  # type: ignore[attr-defined]
     messages.success(request, _("The member is removed."))
     return redirect("home")
+
+
+@require_POST
+@page("org.view")
+def share_project(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Give or take back one right on a project; leads back to the page the form stands on."""
+    actor = request.actor  # type: ignore[attr-defined]
+    found = get_object_or_404(Project.objects.visible_to(actor), pk=pk)
+    change_sharing(request, actor, found, "project.manage")
+    messages.success(request, _("Sharing is changed."))
+    return redirect(back_from(request))

@@ -52,6 +52,10 @@ def sharing(world: World) -> dict[str, Any]:
     return {"user": str(world.people["guest"].pk), "right": "view"}
 
 
+def sharing_form(world: World) -> dict[str, Any]:
+    return {"holder": f"user:{world.people['guest'].pk}", "right": "view"}
+
+
 def new_provider(world: World) -> dict[str, Any]:
     return {
         "name": "new",
@@ -112,16 +116,16 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/me/": Door(guest=EMPTY),
     "GET /api/v1/organization/": Door("org.view"),
     "PATCH /api/v1/organization/": Door("org.manage", body=lambda w: {"name": "New"}),
-    "GET /api/v1/members/": Door("org.view"),
+    "GET /api/v1/members/": shared("member.view"),
     "POST /api/v1/members/": Door(
         "member.manage", body=lambda w: {"email": "x@example.com", "role": "member"},
         own=frozenset({404}),
     ),
-    "GET /api/v1/members/<pk>/": Door("org.view", "member"),
+    "GET /api/v1/members/<pk>/": shared("member.view", "member"),
     "PATCH /api/v1/members/<pk>/": Door(
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),
-    "DELETE /api/v1/members/<pk>/": Door("member.manage", "member", person=True),
+    "DELETE /api/v1/members/<pk>/": shared("member.manage", "member", person=True),
     "GET /api/v1/keys/": Door("key.create"),
     "POST /api/v1/keys/": Door("key.create", body=new_key),
     "GET /api/v1/keys/<pk>/": own_key("key"),
@@ -130,6 +134,12 @@ DOORS: dict[str, Door] = {
     "POST /api/v1/keys/<pk>/rotate/": own_key("key", own=frozenset({201, 403, 404})),
     "POST /api/v1/keys/revoke/": Door("key.manage", body=lambda w: {"scope": "audit.view"}),
     "POST /api/v1/keys/revoke-all/": Door("key.revoke_all"),
+    "GET /api/v1/projects/<pk>/grants/": shared("project.manage", "project"),
+    "POST /api/v1/projects/<pk>/grants/": shared("project.manage", "project", body=sharing),
+    "DELETE /api/v1/projects/<pk>/grants/": shared("project.manage", "project", body=sharing),
+    "GET /api/v1/support-access/": Door("support.view"),
+    "GET /api/v1/support-access/<pk>/": Door("support.view", "support"),
+    "POST /api/v1/support-access/<pk>/end/": Door("support.end", "support"),
     "GET /api/v1/audit/": Door("audit.view"),
     "GET /api/v1/audit/<pk>/": Door("audit.view", "entry"),
     "GET /api/v1/audit/statistics/": Door("audit.view"),
@@ -165,12 +175,12 @@ DOORS: dict[str, Door] = {
     "POST /api/v1/exports/": Door("audit.view", body=new_export, own=frozenset({202})),
     "GET /api/v1/exports/sources/": Door(guest=EMPTY),
     "GET /api/v1/exports/<pk>/": Door("audit.view", "export"),
-    "POST /api/v1/exports/<pk>/cancel/": Door("audit.view", "export", own=frozenset({409})),
+    "POST /api/v1/exports/<pk>/cancel/": Door("audit.view", "waiting_export"),
     "GET /api/v1/exports/<pk>/download/": Door("audit.view", "export"),
     "GET /exports/": Door("org.view"),
     "POST /exports/": Door("audit.view", body=new_export),
     "GET /exports/<pk>/": Door("audit.view", "export"),
-    "POST /exports/<pk>/cancel/": Door("audit.view", "export"),
+    "POST /exports/<pk>/cancel/": Door("audit.view", "waiting_export"),
     "GET /exports/<pk>/download/": Door("audit.view", "export"),
     # -- llm
     "GET /api/v1/models/": Door("model.view"),
@@ -195,9 +205,9 @@ DOORS: dict[str, Door] = {
     "POST /api/v1/workflows/<pk>/runs/": shared(
         "workflow.run", "workflow", body=lambda w: {"inputs": {"what": "x"}}
     ),
-    "GET /api/v1/workflows/<pk>/grants/": shared("workflow.edit", "workflow"),
-    "POST /api/v1/workflows/<pk>/grants/": shared("workflow.edit", "workflow", body=sharing),
-    "DELETE /api/v1/workflows/<pk>/grants/": shared("workflow.edit", "workflow", body=sharing),
+    "GET /api/v1/workflows/<pk>/grants/": shared("workflow.share", "workflow"),
+    "POST /api/v1/workflows/<pk>/grants/": shared("workflow.share", "workflow", body=sharing),
+    "DELETE /api/v1/workflows/<pk>/grants/": shared("workflow.share", "workflow", body=sharing),
     "GET /api/v1/versions/<pk>/": shared("workflow.view", "version"),
     "GET /api/v1/runs/": shared("run.view"),
     "GET /api/v1/runs/<pk>/": shared("run.view", "run"),
@@ -224,6 +234,12 @@ DOORS: dict[str, Door] = {
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),
     "POST /organization/members/<pk>/remove/": Door("member.manage", "member"),
+    "POST /organization/projects/<pk>/share/": shared(
+        "project.manage", "project", body=sharing_form
+    ),
+    "GET /organization/support/": Door("support.view"),
+    "POST /organization/support/leave/": Door("org.view"),
+    "POST /organization/support/<pk>/end/": Door("support.end", "support"),
     "GET /audit/": Door("audit.view"),
     "GET /audit/<pk>/": Door("audit.view", "entry"),
     "GET /audit/statistics/": Door("audit.view"),
@@ -264,7 +280,7 @@ DOORS: dict[str, Door] = {
     "POST /workflows/import/": Door("workflow.edit", body=lambda w: {**upload(w), "import": "1"}),
     "GET /workflows/<pk>/": shared("workflow.view", "workflow"),
     "POST /workflows/<pk>/publish/": shared("workflow.publish", "workflow", body=version_of),
-    "POST /workflows/<pk>/share/": shared("workflow.edit", "workflow", body=sharing),
+    "POST /workflows/<pk>/share/": shared("workflow.share", "workflow", body=sharing_form),
     "POST /workflows/<pk>/start/": shared("workflow.run", "workflow", body=version_of),
     "GET /runs/": shared("org.view"),
     "GET /runs/<pk>/": shared("run.view", "run"),

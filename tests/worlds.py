@@ -24,7 +24,7 @@ from llm.tests.factories import ModelFactory, ProviderFactory
 from orgs.access import Actor
 from orgs.actions import create_key
 from orgs.actions.answers import caller_of
-from orgs.models import ApiKey, Membership, Organization, Role, StoredAnswer
+from orgs.models import ApiKey, Membership, Organization, Project, Role, StoredAnswer, SupportAccess
 from orgs.permissions import KEY_SCOPES
 from orgs.tests.factories import MembershipFactory, OrganizationFactory
 from workflows.models import Event, Run, RunWait, Signal, Step, Workflow, WorkflowVersion
@@ -35,7 +35,8 @@ EVERYBODY = [f"role:{role}" for role in Role.values]
 KEPT = (
     Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, Step, Event, RunWait, Signal,
     HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry, UsageRecord, Provider,
-    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer,
+    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer, Project,
+    SupportAccess,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 
@@ -67,6 +68,14 @@ def make_world(mark: str) -> World:
         user = UserFactory(name=f"{mark} {role}", email=f"{mark.lower()}-{role}@example.com")
         MembershipFactory(organization=organization, user=user, role=role)
         world.people[role] = user
+    world.rows.project = Project.objects.get(organization=organization)
+    world.rows.support = SupportAccess.objects.create(
+        organization=organization,
+        operator=UserFactory(name=f"{mark} operator", is_staff=True),
+        reason=f"{mark} asked for help",
+        expires_at=now() + timedelta(hours=1),
+        ended_at=now(),
+    )
     _add_keys(world)
     _add_flow(world)
     _add_run(world)
@@ -95,7 +104,15 @@ def make_world(mark: str) -> World:
 
 
 def _add_export(world: World) -> None:
-    """One that is done, of the trail."""
+    """One of the trail that is done, and one that waits."""
+    world.rows.waiting_export = Export.objects.create(
+        organization=world.organization,
+        source="audit",
+        format=Export.Format.JSONL,
+        filters={"q": world.mark},
+        user_id=world.owner.user_id,
+        trace_id=world.trace_id,
+    )
     world.rows.export = Export.objects.create(
         organization=world.organization,
         source="audit",

@@ -14,14 +14,17 @@ from orgs.actions.members import add_member, change_role, remove_member
 from orgs.actions.organizations import found_at_signup, found_organization, rename_organization
 from orgs.actions.origins import set_cors_origins
 from orgs.actions.projects import create_default_project
+from orgs.actions.support import begin_support, end_support
 
 __all__ = [
     "add_member",
+    "begin_support",
     "change_key",
     "change_role",
     "create_default_project",
     "create_key",
     "end_keys",
+    "end_support",
     "found_at_signup",
     "found_organization",
     "remove_member",

@@ -47,7 +47,7 @@ def create_key(
     _check_scopes(actor, scopes)
     key, token = _new_key(
         organization_id=actor.organization_id,
-        project_id=_open_project(actor, project_of(actor, project_id)),
+        project_id=project_of(actor, project_id, "key.create"),
         name=_named(name),
         scopes=sorted(set(scopes)),
         ip_allow=normalise(ip_allow),

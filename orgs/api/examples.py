@@ -55,3 +55,4 @@ _ENTRY = {
 }
 ENTRY = OpenApiExample("A key was created", value=_ENTRY, response_only=True)
 ENTRY_DETAIL = OpenApiExample("A sealed entry", value={**_ENTRY, "seal": 12}, response_only=True)
+RETENTION = OpenApiExample("Kept for a year", value={"days": 365})

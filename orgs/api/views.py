@@ -114,11 +114,12 @@ class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
 
     serializer_class = MembershipSerializer
     verbs = {
-        "list": "org.view",
-        "retrieve": "org.view",
+        "list": "member.view",
+        "retrieve": "member.view",
         "destroy": "org.view",
         "*": "member.manage",
     }
+    granted = frozenset({"list", "retrieve"})  # guests find themselves
     queryset = Membership.objects.none()
 
     def lock_rows(self) -> None:
@@ -126,7 +127,7 @@ class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
         Organization.objects.select_for_update().get(pk=self.actor.organization_id)
 
     def get_queryset(self) -> QuerySet[Membership]:
-        return Membership.objects.of(self.actor.organization_id).select_related("user")
+        return Membership.objects.visible_to(self.actor).select_related("user")
 
     @extend_schema(
         request=AddMemberSerializer,

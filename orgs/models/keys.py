@@ -11,21 +11,24 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from core.models import TenantModel, TenantQuerySet
+from core.models import TenantModel
 from orgs.models.projects import Project
+from orgs.visibility import Place, VisibleQuerySet
 
 if TYPE_CHECKING:
     from orgs.access import Actor
 
 
-class ApiKeyQuerySet(TenantQuerySet):
+class ApiKeyQuerySet(VisibleQuerySet):
+    place = Place("key.manage", project="project")
+
     def live(self, at: datetime) -> Self:
         """Neither revoked nor expired, nor made by somebody who is disabled."""
         disabled = get_user_model().objects.filter(pk=OuterRef("created_by_id"), is_active=False)
         unexpired = Q(expires_at=None) | Q(expires_at__gt=at)
         return self.filter(unexpired, ~Exists(disabled), revoked_at=None)
 
-    def visible_to(self, actor: Actor) -> Self:
+    def visible_to(self, actor: Actor, verb: str = "") -> Self:
         """All of the organization's for who manages keys; else those the person made.
 
         A key sees keys of its own project alone, and without `key.manage` those of its maker.
@@ -36,7 +39,7 @@ class ApiKeyQuerySet(TenantQuerySet):
         mine = self.of(actor.organization_id)
         if actor.project_id is not None:
             mine = mine.filter(project_id=actor.project_id)
-        if holds(actor, "key.manage"):
+        if holds(actor, verb or "key.manage"):
             return mine
         return mine.filter(created_by_id__in=self._makers(actor)).exclude(created_by_id=None)
 

@@ -26,6 +26,7 @@ class Command(BaseCommand):
     def handle(self, *, host: str, port: int, no_demo: bool, **options: Any) -> None:
         _require_free(host, port)
         call_command("migrate", verbosity=0)
+        call_command("staff_groups", verbosity=0)
         self.stdout.write(f"Loomwork serves at http://{host}:{port}/")
         if not no_demo:
             self._seed()

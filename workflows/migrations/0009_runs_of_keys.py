@@ -6,8 +6,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orgs', '0005_keys_in_use'),
-        ('workflows', '0006_workflows_have_projects'),
+        ('orgs', '0006_keys_in_use'),
+        ('workflows', '0008_projects_of_files_and_tasks'),
     ]
 
     operations = [
