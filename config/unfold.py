@@ -73,6 +73,9 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
         _("Access"),
         {
             "orgs.apikey": "key",
+            "orgs.ssoconnection": "passkey",
+            "orgs.ssodomain": "domain_verification",
+            "socialaccount.socialaccount": "link",
             "orgs.supportaccess": "support_agent",
             "orgs.storedanswer": "replay",
             "account.emailaddress": "mail",

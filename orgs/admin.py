@@ -11,14 +11,17 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget
 
 from core.admin import ReadOnlyAdmin, ReadOnlyTabularInline
+from core.errors import DomainError
 from orgs.access import operator_actor
-from orgs.actions import begin_support, change_role, revoke_key
+from orgs.actions import begin_support, change_role, confirm_domain, revoke_key
 from orgs.actions.support import DEFAULT_MINUTES, MOST_MINUTES, SHORTEST_REASON
 from orgs.models import (
     ApiKey,
     Membership,
     Organization,
     Role,
+    SsoConnection,
+    SsoDomain,
     StoredAnswer,
     SupportAccess,
 )
@@ -139,6 +142,42 @@ class ApiKeyAdmin(ReadOnlyAdmin):
             actor = operator_actor(key.organization_id, request.user.pk)
             revoke_key(actor=actor, key_id=key.pk)
         self.message_user(request, _("The keys are revoked."), messages.SUCCESS)
+
+
+@admin.register(SsoConnection)
+class SsoConnectionAdmin(ReadOnlyAdmin):
+    """Set up by the organization itself; the secret is never shown."""
+
+    list_display = ("name", "organization", "issuer", "enabled", "enforced", "created_at")
+    list_filter = ("enabled", "enforced")
+    list_select_related = ("organization",)
+    search_fields = ("name", "issuer", "organization__name")
+    exclude = ("client_secret",)
+
+
+@admin.register(SsoDomain)
+class SsoDomainAdmin(ReadOnlyAdmin):
+    """An operator who has seen another proof may confirm a domain; the trail says who did."""
+
+    list_display = ("domain", "connection", "organization", "verified_at", "created_at")
+    list_filter = ("verified_at",)
+    list_select_related = ("organization", "connection")
+    search_fields = ("domain", "organization__name")
+    actions = ("confirm",)
+
+    def has_manage_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("orgs.change_ssodomain")
+
+    @admin.action(description=_("Confirm selected domains"), permissions=["manage"])
+    def confirm(self, request: HttpRequest, queryset: QuerySet[SsoDomain]) -> None:
+        try:
+            for row in queryset:
+                actor = operator_actor(row.organization_id, request.user.pk)
+                confirm_domain(actor=actor, domain_id=row.pk)
+        except DomainError as error:
+            self.message_user(request, error.message, messages.ERROR)
+        else:
+            self.message_user(request, _("The domains are confirmed."), messages.SUCCESS)
 
 
 @admin.register(StoredAnswer)

@@ -56,6 +56,25 @@ class NoOrganization(DomainError):
     status = HTTPStatus.FORBIDDEN
 
 
+class SsoDomainTaken(Conflict):
+    """Somebody else has proven this domain."""
+
+    code = "sso_domain_taken"
+
+
+class SsoDomainUnproven(Conflict):
+    """The proof was not found, or nothing is proven where something has to be."""
+
+    code = "sso_domain_unproven"
+
+
+class SsoProviderUnfit(DomainError):
+    """The identity provider does not answer as OpenID Connect Discovery asks."""
+
+    code = "sso_provider_unfit"
+    status = HTTPStatus.BAD_GATEWAY
+
+
 class IdempotencyInProgress(Conflict):
     """A request with this `Idempotency-Key` is under way; ask again shortly."""
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from orgs import key_views, trace_views, views, views_audit, views_support
+from orgs import key_views, trace_views, views, views_audit, views_sso, views_support
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -28,4 +28,14 @@ urlpatterns = [
     path("keys/<uuid:pk>/rotate/", key_views.rotate_key, name="api_key_rotate"),
     path("keys/<uuid:pk>/revoke/", key_views.revoke_key, name="api_key_revoke"),
     path("trace/", trace_views.trace, name="trace_search"),
+    path("organization/sign-on/", views_sso.connections, name="sso_connections"),
+    path("organization/sign-on/new/", views_sso.new, name="sso_new"),
+    path("organization/sign-on/<uuid:pk>/", views_sso.edit, name="sso_edit"),
+    path("organization/sign-on/<uuid:pk>/switch/", views_sso.switch, name="sso_switch"),
+    path("organization/sign-on/<uuid:pk>/check/", views_sso.check, name="sso_check"),
+    path("organization/sign-on/<uuid:pk>/delete/", views_sso.delete, name="sso_delete"),
+    path("organization/sign-on/<uuid:pk>/domains/", views_sso.new_domain, name="sso_domain_new"),
+    path("organization/sign-on/people/<str:pk>/release/", views_sso.release, name="sso_release"),
+    path("organization/sign-on/domains/<uuid:pk>/verify/", views_sso.verify, name="sso_verify"),
+    path("organization/sign-on/domains/<uuid:pk>/remove/", views_sso.remove, name="sso_remove"),
 ]

@@ -91,6 +91,20 @@ def own_key(target: str, **more: Any) -> Door:
     return Door("key.create", target, **{"own": frozenset({200, 204, 302, 404}), **more})
 
 
+def new_sign_on(world: World) -> dict[str, Any]:
+    return {
+        "name": "New",
+        "issuer": "http://127.0.0.1:9",
+        "client_id": "c",
+        "scopes": "openid email",
+        "default_role": "member",
+    }
+
+
+def new_domain(world: World) -> dict[str, Any]:
+    return {"connection": str(world.rows.sso_connection.pk), "domain": "new.example"}
+
+
 DOORS: dict[str, Door] = {
     # -- accounts: a person's own, whatever their role; a key has no account
     "GET /api/v1/account/": Door(guest=EMPTY, person=True),
@@ -134,6 +148,27 @@ DOORS: dict[str, Door] = {
     "POST /api/v1/keys/<pk>/rotate/": own_key("key", own=frozenset({201, 403, 404})),
     "POST /api/v1/keys/revoke/": Door("key.manage", body=lambda w: {"scope": "audit.view"}),
     "POST /api/v1/keys/revoke-all/": Door("key.revoke_all"),
+    "GET /api/v1/sso/connections/": Door("org.manage"),
+    "POST /api/v1/sso/connections/": Door("org.manage", body=new_sign_on),
+    "GET /api/v1/sso/connections/<pk>/": Door("org.manage", "sso_connection"),
+    "PATCH /api/v1/sso/connections/<pk>/": Door(
+        "org.manage", "sso_connection", body=lambda w: {"name": "New"}
+    ),
+    "DELETE /api/v1/sso/connections/<pk>/": Door("org.manage", "sso_connection"),
+    "POST /api/v1/sso/connections/<pk>/enable/": Door("org.manage", "sso_connection"),
+    "POST /api/v1/sso/connections/<pk>/disable/": Door("org.manage", "sso_connection"),
+    "POST /api/v1/sso/connections/<pk>/check/": Door(
+        "org.manage", "sso_connection", own=frozenset({502})
+    ),
+    "GET /api/v1/sso/domains/": Door("org.manage"),
+    "POST /api/v1/sso/domains/": Door("org.manage", body=new_domain),
+    "GET /api/v1/sso/domains/<pk>/": Door("org.manage", "sso_domain"),
+    "DELETE /api/v1/sso/domains/<pk>/": Door("org.manage", "sso_domain"),
+    "POST /api/v1/sso/domains/<pk>/verify/": Door(
+        "org.manage", "sso_domain", own=frozenset({409})
+    ),
+    "GET /api/v1/sso/identities/": Door("org.manage"),
+    "DELETE /api/v1/sso/identities/<pk>/": Door("org.manage", "sso_identity"),
     "GET /api/v1/projects/<pk>/grants/": shared("project.manage", "project"),
     "POST /api/v1/projects/<pk>/grants/": shared("project.manage", "project", body=sharing),
     "DELETE /api/v1/projects/<pk>/grants/": shared("project.manage", "project", body=sharing),
@@ -237,6 +272,22 @@ DOORS: dict[str, Door] = {
     "POST /organization/projects/<pk>/share/": shared(
         "project.manage", "project", body=sharing_form
     ),
+    "GET /organization/sign-on/": Door("org.manage"),
+    "GET /organization/sign-on/new/": Door("org.manage"),
+    "POST /organization/sign-on/new/": Door("org.manage", body=new_sign_on),
+    "GET /organization/sign-on/<pk>/": Door("org.manage", "sso_connection"),
+    "POST /organization/sign-on/<pk>/": Door("org.manage", "sso_connection", body=new_sign_on),
+    "POST /organization/sign-on/<pk>/switch/": Door(
+        "org.manage", "sso_connection", body=lambda w: {"enabled": "0"}
+    ),
+    "POST /organization/sign-on/<pk>/check/": Door("org.manage", "sso_connection"),
+    "POST /organization/sign-on/<pk>/delete/": Door("org.manage", "sso_connection"),
+    "POST /organization/sign-on/<pk>/domains/": Door(
+        "org.manage", "sso_connection", body=lambda w: {"domain": "new.example"}
+    ),
+    "POST /organization/sign-on/people/<pk>/release/": Door("org.manage", "sso_identity"),
+    "POST /organization/sign-on/domains/<pk>/verify/": Door("org.manage", "sso_domain"),
+    "POST /organization/sign-on/domains/<pk>/remove/": Door("org.manage", "sso_domain"),
     "GET /organization/support/": Door("support.view"),
     "POST /organization/support/leave/": Door("org.view"),
     "POST /organization/support/<pk>/end/": Door("support.end", "support"),

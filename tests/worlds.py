@@ -5,6 +5,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.utils.timezone import now
 
@@ -22,9 +23,19 @@ from files.tests.factories import file_of
 from llm.models import Model, Provider
 from llm.tests.factories import ModelFactory, ProviderFactory
 from orgs.access import Actor
-from orgs.actions import create_key
+from orgs.actions import add_domain, create_connection, create_key
 from orgs.actions.answers import caller_of
-from orgs.models import ApiKey, Membership, Organization, Project, Role, StoredAnswer, SupportAccess
+from orgs.models import (
+    ApiKey,
+    Membership,
+    Organization,
+    Project,
+    Role,
+    SsoConnection,
+    SsoDomain,
+    StoredAnswer,
+    SupportAccess,
+)
 from orgs.permissions import KEY_SCOPES
 from orgs.tests.factories import MembershipFactory, OrganizationFactory
 from workflows.models import Event, Run, RunWait, Signal, Step, Workflow, WorkflowVersion
@@ -36,7 +47,7 @@ KEPT = (
     Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, Step, Event, RunWait, Signal,
     HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry, UsageRecord, Provider,
     Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer, Project,
-    SupportAccess,
+    SupportAccess, SsoConnection, SsoDomain,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 
@@ -77,6 +88,7 @@ def make_world(mark: str) -> World:
         ended_at=now(),
     )
     _add_keys(world)
+    _add_sign_on(world)
     _add_flow(world)
     _add_run(world)
     _add_tasks(world)
@@ -144,6 +156,26 @@ def _add_keys(world: World) -> None:
         status=201,
         body=world.mark,
         expires_at=now() + timedelta(days=1),
+    )
+
+
+def _add_sign_on(world: World) -> None:
+    mark = world.mark.lower()
+    row = create_connection(
+        actor=world.owner,
+        name=f"{world.mark} sign-on",
+        issuer=f"https://id.{mark}.example",
+        client_id=f"{world.mark}-client",
+        client_secret=f"{world.mark}-secret-of-the-client",
+        role_claim=f"{mark}-groups",
+        role_map={f"{world.mark}-group": Role.BUILDER},
+    )
+    world.rows.sso_connection = row
+    world.rows.sso_domain = add_domain(
+        actor=world.owner, connection_id=row.pk, domain=f"{mark}.example"
+    )
+    world.rows.sso_identity = SocialAccount.objects.create(
+        provider=str(row.pk), uid=f"{world.mark}-subject", user=world.people[Role.MEMBER]
     )
 
 
