@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from allauth.core import context
 from django import forms
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+
+from accounts.addresses import expected_signup
 
 
 class SignupDetails(forms.Form):
@@ -17,6 +20,11 @@ class SignupDetails(forms.Form):
     )
 
     field_order = ("name", "organization", "email", "password1", "password2")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if context.request is not None and expected_signup(context.request):
+            del self.fields["organization"]  # an invitation leads to one that is there
 
     def signup(self, request: HttpRequest, user: Any) -> None:
         """Called by allauth after saving; the adapter has stored everything by then."""

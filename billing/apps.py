@@ -10,6 +10,8 @@ class Config(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from billing import taking
         from billing.panels import contribute
 
+        taking.contribute()
         contribute()

@@ -61,6 +61,10 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
         {
             "orgs.organization": "domain",
             "orgs.membership": "badge",
+            "orgs.team": "groups",
+            "orgs.teammembership": "group_add",
+            "orgs.project": "folder",
+            "orgs.invitation": "mail",
             "accounts.user": "person",
             "auth.group": "group",
         },
@@ -84,6 +88,7 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
             "django_celery_beat.crontabschedule": "event_repeat",
             "django_celery_beat.clockedschedule": "alarm",
             "files.storedfile": "draft",
+            "files.archive": "inventory_2",
             "workflows.workerprocess": "memory",
             "bpm.definition": "account_tree",
             "bpm.definitionversion": "layers",

@@ -7,6 +7,7 @@ whatever `orgs` says it is; here it is passed through untouched.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from django.http import HttpRequest
@@ -27,6 +28,8 @@ class OrganizationChoice:
     name: str
     role: StrOrPromise
     current: bool
+    closing_at: datetime | None = None
+    """When it is deleted, where that was announced: every page says so."""
 
 
 class Access(Protocol):

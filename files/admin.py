@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from core.admin import ReadOnlyAdmin
-from files.models import StoredFile
+from files.models import Archive, StoredFile
 
 
 @admin.register(StoredFile)
@@ -12,4 +12,13 @@ class StoredFileAdmin(ReadOnlyAdmin):
     list_filter = ("kind", "content_type", "created_at")
     list_select_related = ("organization",)
     search_fields = ("name", "=id", "=sha256", "organization__name")
+    ordering = ("-id",)
+
+
+@admin.register(Archive)
+class ArchiveAdmin(ReadOnlyAdmin):
+    list_display = ("organization", "state", "rows", "created_at", "expires_at")
+    list_filter = ("state", "created_at")
+    list_select_related = ("organization",)
+    search_fields = ("=id", "organization__name")
     ordering = ("-id",)

@@ -5,3 +5,11 @@ from django.utils.translation import gettext_lazy as _
 class Config(AppConfig):
     name = "files"
     verbose_name = _("Files")
+
+    def ready(self) -> None:
+        from files import erasing
+        from files.panels import archives_of
+        from orgs.panels import register_danger_panel
+
+        erasing.contribute()
+        register_danger_panel("archives", "files/_archives.html", archives_of, 10)

@@ -15,7 +15,10 @@ VERBS: Final[Mapping[str, frozenset[str]]] = {
     for verb, roles in {
         "org.view": _EVERYBODY_INSIDE | {GUEST},
         "org.manage": _MANAGERS,
+        "org.close": {OWNER},
         "member.manage": _MANAGERS,
+        "team.manage": _MANAGERS,
+        "project.manage": _MANAGERS,
         "key.manage": _BUILDERS,
         "audit.view": _MANAGERS | {FINANCE},
         "workflow.view": _EVERYBODY_INSIDE,
@@ -44,5 +47,6 @@ A guest holds nothing here but `org.view`: guests see what was granted to them, 
 GRANTABLE: Final = ("view", "run", "edit", "publish")
 """Rights that can be granted on one object, weakest first."""
 
-KEY_SCOPES: Final = tuple(verb for verb in VERBS if verb not in {"org.manage", "member.manage"})
-"""What an API key can carry: never the management of people."""
+_PEOPLE_ONLY = {"org.manage", "org.close", "member.manage", "team.manage", "project.manage"}
+KEY_SCOPES: Final = tuple(verb for verb in VERBS if verb not in _PEOPLE_ONLY)
+"""What an API key can carry: never the management of people and of what they share."""

@@ -42,6 +42,7 @@ class ShellAccess:
                 name=row.organization.name,
                 role=row.get_role_display(),
                 current=row.organization_id == current,
+                closing_at=row.organization.closing_at,
             )
             for row in memberships_of(request.user.pk)
         ]

@@ -315,8 +315,20 @@ CELERY_BEAT_SCHEDULE = {
         "task": "billing.tasks.settle_overdue_holds",
         "schedule": timedelta(minutes=5),
     },
+    "tend-invitations": {"task": "orgs.tasks.tend_invitations", "schedule": timedelta(minutes=2)},
+    "close-organizations": {
+        "task": "orgs.tasks.close_organizations",
+        "schedule": timedelta(minutes=5),
+    },
+    "tend-archives": {"task": "files.tasks.tend_archives", "schedule": timedelta(minutes=5)},
 }
 VIEWFLOW = {"AUTOREGISTER": False}
+
+# --- organizations
+INVITATION_DAYS = env.int("INVITATION_DAYS", default=7)
+INVITATIONS_PER_HOUR = env.int("INVITATIONS_PER_HOUR", default=60)
+ORGANIZATION_GRACE_DAYS = env.int("ORGANIZATION_GRACE_DAYS", default=14)
+ARCHIVE_DAYS = env.int("ARCHIVE_DAYS", default=7)
 
 # --- the outside world
 OUTGOING_ALLOW = networks("OUTGOING_ALLOW")

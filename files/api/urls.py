@@ -2,8 +2,10 @@
 
 from rest_framework.routers import SimpleRouter
 
+from files.api.archives import ArchiveViewSet
 from files.api.views import FileViewSet
 
 router = SimpleRouter(use_regex_path=False)
 router.register("files", FileViewSet, basename="file")
+router.register("archives", ArchiveViewSet, basename="archive")
 urlpatterns = router.urls

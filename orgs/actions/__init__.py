@@ -1,19 +1,68 @@
 """Every write of orgs. One transaction and one audit entry each."""
 
+from orgs.actions.closing import close_due, close_organization, keep_organization
+from orgs.actions.invitations import (
+    accept_invitation,
+    create_invitation,
+    decline_invitation,
+    resend_invitation,
+    revoke_invitation,
+)
 from orgs.actions.keys import create_key, end_keys, revoke_key
-from orgs.actions.members import add_member, change_role, remove_member
-from orgs.actions.organizations import found_at_signup, found_organization, rename_organization
-from orgs.actions.projects import create_default_project
+from orgs.actions.members import add_member, change_role, remove_member, transfer_ownership
+from orgs.actions.organizations import (
+    found_at_signup,
+    found_organization,
+    rename_organization,
+    update_organization,
+)
+from orgs.actions.projects import (
+    archive_project,
+    create_default_project,
+    create_project,
+    delete_project,
+    unarchive_project,
+    update_project,
+)
+from orgs.actions.teams import (
+    add_to_team,
+    create_team,
+    delete_team,
+    remove_from_team,
+    set_lead,
+    update_team,
+)
 
 __all__ = [
+    "accept_invitation",
     "add_member",
+    "add_to_team",
+    "archive_project",
     "change_role",
+    "close_due",
+    "close_organization",
     "create_default_project",
+    "create_invitation",
     "create_key",
+    "create_project",
+    "create_team",
+    "decline_invitation",
+    "delete_project",
+    "delete_team",
     "end_keys",
     "found_at_signup",
     "found_organization",
+    "keep_organization",
+    "remove_from_team",
     "remove_member",
     "rename_organization",
+    "resend_invitation",
+    "revoke_invitation",
     "revoke_key",
+    "set_lead",
+    "transfer_ownership",
+    "unarchive_project",
+    "update_organization",
+    "update_project",
+    "update_team",
 ]

@@ -10,6 +10,7 @@ from django.utils.timezone import now
 from audit.actions import record
 from core.errors import InvalidInput, NotFound
 from orgs.access import Actor, holds, require
+from orgs.closing import refuse_while_closing
 from orgs.errors import RoleAboveYours, UnknownScope
 from orgs.keys import make_token
 from orgs.models import ApiKey
@@ -31,6 +32,7 @@ def create_key(
     A key cannot carry a scope its maker does not hold.
     """
     require(actor, "key.manage")
+    refuse_while_closing(actor.organization_id)
     if not name.strip():
         raise InvalidInput("A key needs a name.")
     _check_scopes(actor, scopes)
@@ -85,6 +87,13 @@ def end_keys(actor: Actor, user_id: UUID, role: str = "") -> None:
     for key in made.select_for_update().order_by("pk"):
         if any(role not in VERBS.get(scope, ()) for scope in key.scopes):
             _end_key(actor, key)
+
+
+def end_project_keys(actor: Actor, project_id: UUID) -> None:
+    """Revoke every key of a project."""
+    rows = ApiKey.objects.of(actor.organization_id).filter(project_id=project_id, revoked_at=None)
+    for key in rows.select_for_update().order_by("pk"):
+        _end_key(actor, key)
 
 
 def _note_key(action: str, actor: Actor, key: ApiKey) -> None:

@@ -1,32 +1,10 @@
-"""JSON shapes of orgs."""
+"""JSON shapes of API keys."""
 
 from typing import Any
 
 from rest_framework import serializers
 
-from orgs.models import ApiKey, Membership, Organization, Role
-
-
-class OrganizationSerializer(serializers.ModelSerializer[Organization]):
-    class Meta:
-        model = Organization
-        fields = ("id", "name", "slug", "created_at")
-        read_only_fields = ("id", "slug", "created_at")
-
-
-class MembershipSerializer(serializers.ModelSerializer[Membership]):
-    email = serializers.EmailField(source="user.email", read_only=True)
-    name = serializers.CharField(source="user.get_full_name", read_only=True)
-
-    class Meta:
-        model = Membership
-        fields = ("id", "user", "email", "name", "role", "created_at")
-        read_only_fields = ("id", "user", "created_at")
-
-
-class AddMemberSerializer(serializers.Serializer[Any]):
-    email = serializers.EmailField()
-    role = serializers.ChoiceField(choices=Role.choices)
+from orgs.models import ApiKey
 
 
 KEY_FIELDS = (

@@ -5,14 +5,37 @@ from rest_framework.routers import SimpleRouter
 
 from orgs.api import schema  # noqa: F401 - registers the authentication schemes
 from orgs.api.audit import EntryViewSet
-from orgs.api.views import ApiKeyViewSet, MemberViewSet, MeView, OrganizationView
+from orgs.api.invitations import InvitationViewSet, MyInvitationViewSet
+from orgs.api.members import MemberViewSet
+from orgs.api.organizations import (
+    CloseView,
+    KeepView,
+    MeView,
+    OrganizationsView,
+    OrganizationView,
+    TransferView,
+)
+from orgs.api.projects import ProjectViewSet
+from orgs.api.teams import TeamMemberViewSet, TeamViewSet
+from orgs.api.views import ApiKeyViewSet
 
 router = SimpleRouter()
-router.register("members", MemberViewSet, basename="member")
+people = SimpleRouter(use_regex_path=False)
+people.register("members", MemberViewSet, basename="member")
+people.register("invitations/mine", MyInvitationViewSet, basename="my-invitation")
+people.register("invitations", InvitationViewSet, basename="invitation")
+people.register("teams", TeamViewSet, basename="team")
+people.register("team-members", TeamMemberViewSet, basename="team-member")
+people.register("projects", ProjectViewSet, basename="project")
 router.register("keys", ApiKeyViewSet, basename="key")
 router.register("audit", EntryViewSet, basename="audit")
 urlpatterns = [
     path("me/", MeView.as_view(), name="me"),
     path("organization/", OrganizationView.as_view(), name="organization"),
+    path("organization/close/", CloseView.as_view(), name="organization-close"),
+    path("organization/keep/", KeepView.as_view(), name="organization-keep"),
+    path("organization/transfer/", TransferView.as_view(), name="organization-transfer"),
+    path("organizations/", OrganizationsView.as_view(), name="organizations"),
+    *people.urls,
     *router.urls,
 ]

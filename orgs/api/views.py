@@ -1,159 +1,19 @@
-"""Organizations, members and keys over HTTP."""
+"""API keys over HTTP."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.schema import refusal
-from orgs.access import memberships_of
-from orgs.actions import (
-    add_member,
-    change_role,
-    create_key,
-    remove_member,
-    rename_organization,
-    revoke_key,
-)
+from orgs.actions import create_key, revoke_key
 from orgs.api import examples
-from orgs.api.access import OrgAPIView, OrgViewSet
-from orgs.api.serializers import (
-    AddMemberSerializer,
-    ApiKeySerializer,
-    CreatedKeySerializer,
-    CreateKeySerializer,
-    MembershipSerializer,
-    OrganizationSerializer,
-)
-from orgs.models import ApiKey, Membership, Organization
-
-
-class MeView(OrgAPIView):
-    """Who is calling, in which organization, and which others they could name."""
-
-    verbs = {"*": "org.view"}
-    granted = frozenset({"get"})
-
-    @extend_schema(
-        responses={200: dict[str, Any]},
-        examples=[
-            OpenApiExample(
-                "A person",
-                value={
-                    "kind": "user",
-                    "email": "ada@example.com",
-                    "organization": "0192f0c1-0000-7000-8000-000000000001",
-                    "role": "owner",
-                    "organizations": [
-                        {
-                            "id": "0192f0c1-0000-7000-8000-000000000001",
-                            "name": "Northwind",
-                            "role": "owner",
-                        }
-                    ],
-                },
-            )
-        ],
-    )
-    def get(self, request: Request) -> Response:
-        actor = self.actor
-        rows = memberships_of(actor.user_id) if actor.user_id else []
-        return Response(
-            {
-                "kind": actor.kind,
-                "email": getattr(request.user, "email", None),
-                "organization": actor.organization_id,
-                "role": actor.role or None,
-                "scopes": sorted(actor.scopes) if actor.scopes is not None else None,
-                "organizations": [
-                    {"id": row.organization_id, "name": row.organization.name, "role": row.role}
-                    for row in rows
-                ],
-            }
-        )
-
-
-class OrganizationView(OrgAPIView):
-    """The organization the caller acts in."""
-
-    verbs = {"get": "org.view", "patch": "org.manage"}
-
-    @extend_schema(responses=OrganizationSerializer, examples=[examples.ORGANIZATION])
-    def get(self, request: Request) -> Response:
-        row = Organization.objects.get(pk=self.actor.organization_id)
-        return Response(OrganizationSerializer(row).data)
-
-    @extend_schema(
-        request=OrganizationSerializer,
-        responses=OrganizationSerializer,
-        examples=[examples.RENAME, examples.ORGANIZATION],
-    )
-    def patch(self, request: Request) -> Response:
-        form = OrganizationSerializer(data=request.data, partial=True)
-        form.is_valid(raise_exception=True)
-        row = rename_organization(actor=self.actor, name=form.validated_data.get("name", ""))
-        return Response(OrganizationSerializer(row).data)
-
-
-@extend_schema_view(
-    list=extend_schema(examples=[examples.MEMBER]),
-    retrieve=extend_schema(examples=[examples.MEMBER]),
-)
-class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
-    """The people of the organization and their roles."""
-
-    serializer_class = MembershipSerializer
-    verbs = {
-        "list": "org.view",
-        "retrieve": "org.view",
-        "destroy": "org.view",
-        "*": "member.manage",
-    }
-    queryset = Membership.objects.none()
-
-    def get_queryset(self) -> QuerySet[Membership]:
-        return Membership.objects.of(self.actor.organization_id).select_related("user")
-
-    @extend_schema(
-        request=AddMemberSerializer,
-        responses={201: MembershipSerializer},
-        examples=[examples.ADD_MEMBER, examples.MEMBER],
-    )
-    def create(self, request: Request) -> Response:
-        form = AddMemberSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        row = add_member(actor=self.actor, **form.validated_data)
-        return Response(MembershipSerializer(row).data, status=status.HTTP_201_CREATED)
-
-    @extend_schema(
-        request=MembershipSerializer,
-        responses=MembershipSerializer,
-        examples=[examples.CHANGE_ROLE, examples.MEMBER],
-    )
-    def partial_update(self, request: Request, pk: str) -> Response:
-        form = MembershipSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        row = self.get_object()
-        row = change_role(
-            actor=self.actor, membership_id=row.pk, role=form.validated_data.get("role", row.role)
-        )
-        return Response(MembershipSerializer(row).data)
-
-    @extend_schema(
-        responses={
-            204: None,
-            409: refusal("last_owner", "An organization needs at least one owner."),
-        }
-    )
-    def destroy(self, request: Request, pk: str) -> Response:
-        """Removes a member; removing oneself is leaving, and needs no right."""
-        remove_member(actor=self.actor, membership_id=self.get_object().pk)
-        return Response(status=status.HTTP_204_NO_CONTENT)
+from orgs.api.access import OrgViewSet
+from orgs.api.serializers import ApiKeySerializer, CreatedKeySerializer, CreateKeySerializer
+from orgs.models import ApiKey
 
 
 @extend_schema_view(

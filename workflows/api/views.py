@@ -17,15 +17,24 @@ from rest_framework.response import Response
 
 from core.api import error_body, query_text
 from core.errors import DomainError, InvalidInput
+from core.schema import refusal
 from orgs.api.access import OrgAPIView, OrgViewSet
 from orgs.api.streams import stream_actor
-from workflows.actions import cancel_run, import_flow, publish_version, read_flow, start_run
+from workflows.actions import (
+    cancel_run,
+    import_flow,
+    move_workflow,
+    publish_version,
+    read_flow,
+    start_run,
+)
 from workflows.actions.flows import MAX_BYTES
 from workflows.api.serializers import (
     CancelRunSerializer,
     EventSerializer,
     ImportedSerializer,
     ImportSerializer,
+    MoveSerializer,
     PublishSerializer,
     RunDetailSerializer,
     RunSerializer,
@@ -52,14 +61,39 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
 
     serializer_class = WorkflowSerializer
     verbs = {"import_": "workflow.edit", "*": "workflow.view"}
-    granted = frozenset({"list", "retrieve", "versions", "publish", "runs"})
+    granted = frozenset({"list", "retrieve", "versions", "publish", "runs", "move"})
     queryset = Workflow.objects.none()
 
     def get_queryset(self) -> QuerySet[Workflow]:
         found = Workflow.objects.visible_to(self.actor).select_related("published")
         if name := query_text(self.request, "name"):
             found = found.filter(name__icontains=name)
+        if project := query_text(self.request, "project"):
+            found = found.filter(project_id=_uuid(project, "project"))
         return found
+
+    @extend_schema(parameters=[OpenApiParameter("name", str), OpenApiParameter("project", UUID)])
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().list(request, *args, **kwargs)
+
+    @extend_schema(
+        request=MoveSerializer,
+        responses={
+            200: WorkflowSerializer,
+            409: refusal("project_archived", "This project is archived."),
+        },
+    )
+    @action(detail=True, methods=["post"])
+    def move(self, request: Request, pk: str) -> Response:
+        """Into another project; its runs come along."""
+        form = MoveSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        workflow = move_workflow(
+            actor=self.actor,
+            workflow_id=self.get_object().pk,
+            project_id=form.validated_data["project"],
+        )
+        return Response(WorkflowSerializer(workflow).data)
 
     @extend_schema(
         request={"multipart/form-data": ImportSerializer},
@@ -81,6 +115,7 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
             filename=upload.name,
             name=name,
             workflow_id=form.validated_data["workflow"],
+            project_id=form.validated_data["project"],
         )
         body = {
             "workflow": WorkflowSerializer(version.workflow).data,
