@@ -18,7 +18,7 @@ def verified_addresses(user: User) -> set[str]:
 
 
 def expect_signup(request: HttpRequest, email: str) -> None:
-    """Whoever uses this browser has opened a link sent to `email`: a sign-up with it is verified."""
+    """This browser has opened a link sent to `email`: a sign-up with it counts as verified."""
     get_adapter().stash_verified_email(request, email)
 
 

@@ -62,7 +62,6 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
             "orgs.organization": "domain",
             "orgs.membership": "badge",
             "orgs.team": "groups",
-            "orgs.teammembership": "group_add",
             "orgs.project": "folder",
             "orgs.invitation": "mail",
             "accounts.user": "person",

@@ -35,7 +35,7 @@ def file_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
 
 
 def file_contents(organization_id: UUID) -> Iterator[tuple[str, IO[bytes]]]:
-    """Under ids: names may repeat and are not to be trusted as paths. Lost contents are left out."""
+    """Under ids: names may repeat, and are no paths. Lost contents are left out."""
     rows = StoredFile.objects.of(organization_id).exclude(kind=ARCHIVE).order_by("pk")
     for file in rows.iterator(chunk_size=200):
         try:

@@ -49,7 +49,7 @@ def erasures() -> list[Erasure]:
 
 
 def register_source(name: str, rows: Rows) -> None:
-    """`rows(organization_id)`: what goes into `<name>.jsonl` of the archive; JSON-safe, no secret."""
+    """`rows(organization_id)`: what goes into `<name>.jsonl` of the archive, without secrets."""
     _sources[name] = rows
 
 

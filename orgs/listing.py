@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -13,10 +14,8 @@ PAGE = 25
 
 def newest(rows: QuerySet[Any], request: HttpRequest) -> tuple[list[Any], str]:
     """(rows of this page, newest first; what to ask `before` for the next one, "" at the end)."""
-    try:
+    with suppress(ValueError):
         rows = rows.filter(pk__lt=UUID(request.GET.get("before", "")))
-    except ValueError:
-        pass
     found = list(rows.order_by("-pk")[: PAGE + 1])
     more = str(found[PAGE - 1].pk) if len(found) > PAGE else ""
     return found[:PAGE], more

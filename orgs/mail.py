@@ -15,7 +15,7 @@ from core.palette import BRAND
 
 
 def send_letter(name: str, to: str, context: dict[str, Any], language: str = "") -> None:
-    """Render `orgs/mail/<name>.{subject,text,html}` and send them. Raises what the mailer raises."""
+    """Render `orgs/mail/<name>_…` as text and page, and send it. Raises what the mailer does."""
     with override(language or settings.LANGUAGE_CODE):
         around = {"brand": BRAND, "language": get_language(), **context}
         subject, text = (

@@ -40,7 +40,7 @@ def _mail_invitation(invitation: Invitation, secret: str) -> None:
     context = {
         "organization": invitation.organization.name,
         "inviter": inviter.get_full_name() if inviter else "",
-        "role": invitation.get_role_display,
+        "invitation": invitation,
         "email": invitation.email,
         "expires_at": invitation.expires_at,
         "link": address("invitation_link", secret),

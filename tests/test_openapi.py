@@ -4,7 +4,9 @@ import pytest
 from drf_spectacular.generators import SchemaGenerator
 
 OURS = ("/api/v1/me/", "/api/v1/organization/", "/api/v1/members/", "/api/v1/keys/",
-        "/api/v1/audit/", "/api/v1/tasks/", "/api/v1/files/")  # fmt: skip
+        "/api/v1/organizations/",
+        "/api/v1/invitations/", "/api/v1/teams/", "/api/v1/team-members/", "/api/v1/projects/",
+        "/api/v1/archives/", "/api/v1/audit/", "/api/v1/tasks/", "/api/v1/files/")  # fmt: skip
 """Operations of orgs, bpm and files; the other rooms join as theirs are written."""
 METHODS = {"get", "post", "put", "patch", "delete"}
 

@@ -15,13 +15,28 @@ from bpm.actions import comment_task, decide_task
 from bpm.models import Comment, Decision, HumanTask
 from bpm.tests.factories import make_task
 from core.ids import new_trace_id
-from files.models import StoredFile
+from files.models import ARCHIVE, Archive, StoredFile
 from files.tests.factories import file_of
 from llm.models import Model, Provider
 from llm.tests.factories import ModelFactory, ProviderFactory
 from orgs.access import Actor
-from orgs.actions import create_key
-from orgs.models import ApiKey, Membership, Organization, Role
+from orgs.actions import (
+    add_to_team,
+    create_invitation,
+    create_key,
+    create_project,
+    create_team,
+)
+from orgs.models import (
+    ApiKey,
+    Invitation,
+    Membership,
+    Organization,
+    Project,
+    Role,
+    Team,
+    TeamMembership,
+)
 from orgs.permissions import KEY_SCOPES
 from orgs.tests.factories import MembershipFactory, OrganizationFactory
 from workflows.models import Event, Run, RunWait, Signal, Step, Workflow, WorkflowVersion
@@ -32,7 +47,7 @@ EVERYBODY = [f"role:{role}" for role in Role.values]
 KEPT = (
     Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, Step, Event, RunWait, Signal,
     HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry, UsageRecord, Provider,
-    Model, Entry,
+    Model, Entry, Project, Team, TeamMembership, Invitation, Archive,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 
@@ -65,11 +80,18 @@ def make_world(mark: str) -> World:
         MembershipFactory(organization=organization, user=user, role=role)
         world.people[role] = user
     _add_keys(world)
+    _add_people(world)
     _add_flow(world)
     _add_run(world)
     _add_tasks(world)
     _add_money(world)
     world.rows.file = file_of(world.owner, mark.encode(), name=f"{mark}.yml")
+    world.rows.archive = Archive.objects.create(
+        organization=organization,
+        state=Archive.State.DONE,
+        file=file_of(world.owner, mark.encode(), name=f"{mark}.zip", kind=ARCHIVE),
+        expires_at=now() + timedelta(days=1),
+    )
     world.rows.entry = Entry.objects.create(
         organization_id=organization.pk,
         action="trial.done",
@@ -88,6 +110,27 @@ def _add_keys(world: World) -> None:
     world.rows.member = rows.get(role=Role.MEMBER)
     world.rows.key, world.rows.token = create_key(
         actor=world.owner, name=f"{world.mark} key", scopes=list(KEY_SCOPES)
+    )
+
+
+def _add_people(world: World) -> None:
+    """A project, a team with somebody in it, and an invitation."""
+    rows = Membership.objects.filter(organization=world.organization)
+    world.rows.approver = rows.get(role=Role.APPROVER)
+    world.rows.home = Project.objects.get(organization=world.organization, is_default=True)
+    world.rows.project = create_project(
+        actor=world.owner, name=f"{world.mark} project", description=world.mark
+    )
+    world.rows.team = create_team(
+        actor=world.owner, name=f"{world.mark} team", description=world.mark
+    )
+    world.rows.team_member = add_to_team(
+        actor=world.owner,
+        team_id=world.rows.team.pk,
+        membership_id=rows.get(role=Role.BUILDER).pk,
+    )
+    world.rows.invitation = create_invitation(
+        actor=world.owner, email=f"{world.mark.lower()}-new@example.com", role=Role.GUEST
     )
 
 

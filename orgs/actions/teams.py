@@ -146,7 +146,7 @@ def leads(actor: Actor, team_id: UUID) -> bool:
 
 
 def _team_of(actor: Actor, team_id: UUID) -> Team:
-    # The organization's row is the lock, as for its members: who leaves cannot join a team meanwhile.
+    # The organization's row is the lock, as for members: who leaves joins no team meanwhile.
     Organization.objects.select_for_update().get(pk=actor.organization_id)
     team = Team.objects.of(actor.organization_id).filter(pk=team_id).first()
     if team is None:

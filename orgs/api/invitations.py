@@ -33,7 +33,7 @@ TOO_MANY = refusal("too_many_invitations", "Too many invitations within an hour;
 
 
 class InvitationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
-    """Whom the organization has asked to join. The link's secret is in the mail and nowhere else."""
+    """Whom the organization has asked to join. A link's secret is in its mail and nowhere else."""
 
     serializer_class = InvitationSerializer
     verbs = {"*": "member.manage"}

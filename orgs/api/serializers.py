@@ -6,7 +6,6 @@ from rest_framework import serializers
 
 from orgs.models import ApiKey
 
-
 KEY_FIELDS = (
     "id", "name", "prefix", "scopes", "expires_at", "revoked_at", "last_used_at", "created_at",
 )  # fmt: skip

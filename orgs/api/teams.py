@@ -62,7 +62,7 @@ class TeamViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
         update_team(actor=self.actor, team_id=self.get_object().pk, **form.validated_data)
         return Response(TeamSerializer(self.get_object()).data)
 
-    @extend_schema(responses={204: None})
+    @extend_schema(responses={204: None, 404: refusal("not_found", "There is no such team.")})
     def destroy(self, request: Request, pk: str) -> Response:
         """What was shared with the team is not shared with its people any more."""
         delete_team(actor=self.actor, team_id=self.get_object().pk)
@@ -120,7 +120,7 @@ class TeamMemberViewSet(OrgViewSet):
         )
         return Response(TeamMemberSerializer(row).data)
 
-    @extend_schema(responses={204: None})
+    @extend_schema(responses={204: None, 404: refusal("not_found", "There is no such member.")})
     def destroy(self, request: Request, pk: str) -> Response:
         remove_from_team(actor=self.actor, team_membership_id=self.get_object().pk)
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -17,8 +17,8 @@ class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
     class Meta:
         model = Workflow
         fields = (
-            "id", "project", "name", "description", "mode", "published", "published_number", "latest_number",
-            "created_at", "updated_at",
+            "id", "project", "name", "description", "mode", "published", "published_number",
+            "latest_number", "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
 
