@@ -167,9 +167,7 @@ def test_while_it_closes_nobody_joins_and_no_key_is_made(world):
         lambda: create_invitation(actor=world.owner, email="x@example.com", role="guest"),
         lambda: add_member(actor=world.owner, email="x@example.com", role="guest"),
         lambda: create_key(actor=world.owner, name="n", scopes=["run.view"]),
-        lambda: close_organization(
-            actor=world.owner, name=world.organization.name, reason="again"
-        ),
+        lambda: close_organization(actor=world.owner, name=world.organization.name, reason="again"),
     ):
         with pytest.raises(OrganizationClosing):
             refused()

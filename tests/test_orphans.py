@@ -12,7 +12,7 @@ TRAIL = {"audit.Entry"}
 SAFE = {models.PROTECT, models.RESTRICT, models.DO_NOTHING}
 
 LOOSE = {
-    "organization_id": "rows of the hot path and of the trail: erased by their owner's step or kept",
+    "organization_id": "rows of the hot path and the trail: erased by their step, or kept",
     "api_key_id": "a key's id outlives the key: the trail says what it was",
     "actor_id": "who did it, in the trail",
     "user_id": "who it was, in the trail",

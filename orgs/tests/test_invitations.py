@@ -99,9 +99,7 @@ def test_whether_there_is_an_account_cannot_be_told(owner):
     for email in ("known@example.com", "strange@example.com"):
         invite(owner, email)
 
-    bodies = {
-        LINK.sub("", each.body).replace(each.to[0], "").strip() for each in mail.outbox[-2:]
-    }
+    bodies = {LINK.sub("", each.body).replace(each.to[0], "").strip() for each in mail.outbox[-2:]}
     assert len(bodies) == 1
 
 
@@ -197,9 +195,7 @@ def test_a_team_of_another_organization_is_not_found(owner):
     foreign = create_team(actor=actor_in(OrganizationFactory()), name="Theirs")
 
     with pytest.raises(NotFound):
-        create_invitation(
-            actor=owner, email="mei@example.com", role="guest", team_ids=[foreign.pk]
-        )
+        create_invitation(actor=owner, email="mei@example.com", role="guest", team_ids=[foreign.pk])
 
     assert not Invitation.objects.exists()
 
@@ -267,7 +263,7 @@ def test_another_account_is_told_why_not(organization, owner):
 
 
 def test_a_link_works_once(owner):
-    row, path = invite(owner)
+    _row, path = invite(owner)
     user = reader()
     client = signed_in(user)
     client.get(path)

@@ -146,7 +146,7 @@ def test_a_role_change_takes_effect_on_the_open_pages_next_request(organization,
 
 
 def test_the_only_owner_cannot_close_their_account_and_others_take_their_leave(organization):
-    user, actor = person_in(organization, "owner")
+    user, _actor = person_in(organization, "owner")
 
     with pytest.raises(LastOwner) as refused:
         departure.check_departure(user)

@@ -104,7 +104,7 @@ def test_an_empty_one_is_deleted_with_its_dead_keys(owner, project):
 
 
 def test_nothing_new_comes_into_an_archived_project_or_starts_in_it(organization, owner, project):
-    version = VersionFactory(workflow__organization=organization, workflow__project=project)
+    version = VersionFactory(workflow__organization=organization, workflow__project_id=project.pk)
     _, token = create_key(actor=owner, name="k", scopes=["run.view"], project_id=project.pk)
     run = start_run(
         actor=owner, workflow_id=version.workflow_id, version_id=version.pk, inputs={"what": "x"}
@@ -183,7 +183,7 @@ def test_pages_make_change_archive_and_delete_a_project(client, owner):
 def test_workflows_are_listed_by_project(client, organization, owner, project):
     client.force_login(User.objects.get(pk=owner.user_id))
     here = VersionFactory(
-        workflow__organization=organization, workflow__project=project, workflow__name="Here"
+        workflow__organization=organization, workflow__project_id=project.pk, workflow__name="Here"
     ).workflow
     VersionFactory(workflow__organization=organization, workflow__name="There")
 

@@ -46,9 +46,7 @@ def membership_of(actor):
 
 
 def join(owner, team, actor, **more):
-    return add_to_team(
-        actor=owner, team_id=team.pk, membership_id=membership_of(actor).pk, **more
-    )
+    return add_to_team(actor=owner, team_id=team.pk, membership_id=membership_of(actor).pk, **more)
 
 
 def groups_of(actor):
