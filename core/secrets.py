@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NoReturn
@@ -45,8 +46,8 @@ def generate_key() -> str:
 
 
 @lru_cache(maxsize=8)
-def _ring(text: str) -> dict[str, AESGCM]:
-    ring: dict[str, AESGCM] = {}
+def _keys(text: str) -> dict[str, bytes]:
+    ring: dict[str, bytes] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         key_id, _, encoded = entry.partition(":")
         try:
@@ -57,10 +58,35 @@ def _ring(text: str) -> dict[str, AESGCM]:
             raise SecretUnreadable("A key of SECRET_KEYS is not base64.", key=key_id) from error
         if len(key) != 32 or not key_id or key_id in ring:
             raise SecretUnreadable("SECRET_KEYS needs distinct ids and 32-byte keys.", key=key_id)
-        ring[key_id] = AESGCM(key)
+        ring[key_id] = key
     if not ring:
         raise SecretUnreadable("SECRET_KEYS holds no key.")
     return ring
+
+
+@lru_cache(maxsize=8)
+def _ring(text: str) -> dict[str, AESGCM]:
+    return {key_id: AESGCM(key) for key_id, key in _keys(text).items()}
+
+
+def sign(message: bytes, purpose: str) -> str:
+    """`key id:hex` of an HMAC-SHA256 under a key derived for `purpose` from the ring's first."""
+    key_id, key = next(iter(_keys(settings.SECRET_KEYS).items()))
+    return f"{key_id}:{_mac(key, message, purpose)}"
+
+
+def is_signed(message: bytes, purpose: str, signature: str) -> bool:
+    """Whether `sign` made it under any key of the ring. Raises SecretUnreadable: key not there."""
+    key_id, _, mac = signature.partition(":")
+    key = _keys(settings.SECRET_KEYS).get(key_id)
+    if key is None:
+        raise SecretUnreadable("The key of this signature is not in SECRET_KEYS.", key=key_id)
+    return hmac.compare_digest(mac, _mac(key, message, purpose))
+
+
+def _mac(key: bytes, message: bytes, purpose: str) -> str:
+    derived = hmac.digest(key, b"loomwork:" + purpose.encode(), "sha256")
+    return hmac.new(derived, message, "sha256").hexdigest()
 
 
 def _seal(text: str, place: bytes) -> str:
@@ -80,6 +106,20 @@ def _open(sealed: str, place: bytes) -> str:
         return cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place).decode()
     except (InvalidTag, ValueError) as error:
         raise SecretUnreadable("This secret was altered or belongs elsewhere.") from error
+
+
+def seal(text: str, place: str) -> str:
+    """For a secret that lives inside another package's column: the text to store at `place`."""
+    return _seal(text, place.encode())
+
+
+def unseal(sealed: str, place: str) -> str:
+    """Raises SecretUnreadable when it does not open."""
+    return _open(sealed, place.encode())
+
+
+def sealed_with_first_key(sealed: str) -> bool:
+    return sealed.partition(":")[0] == next(iter(_ring(settings.SECRET_KEYS)))
 
 
 class _Sealed:
@@ -221,10 +261,24 @@ class SecretField(models.TextField[str | SecretValue, SecretValue]):
 
     def rotated(self, pk: object, stored: _Sealed) -> _Sealed | None:
         """The stored text under the first key, or None when it is so already."""
-        if stored.text.partition(":")[0] == next(iter(_ring(settings.SECRET_KEYS))):
+        if sealed_with_first_key(stored.text):
             return None
         place = self._place(pk)
         return _Sealed(_seal(_open(stored.text, place), place))
+
+
+Rotation = Callable[[], Iterator[tuple[int, int]]]
+
+_rotations: dict[str, Rotation] = {}
+
+
+def register_rotation(name: str, renew: Rotation) -> None:
+    """For secrets outside SecretFields: `renew()` yields (rows seen, rows written) a batch."""
+    _rotations[name] = renew
+
+
+def other_rotations() -> Mapping[str, Rotation]:
+    return _rotations
 
 
 def secret_fields(model: type[models.Model]) -> list[SecretField]:

@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from core.admin import ReadOnlyAdmin
-from files.models import Archive, StoredFile
+from files.models import Archive, Export, StoredFile
 
 
 @admin.register(StoredFile)
@@ -21,4 +21,16 @@ class ArchiveAdmin(ReadOnlyAdmin):
     list_filter = ("state", "created_at")
     list_select_related = ("organization",)
     search_fields = ("=id", "organization__name")
+    ordering = ("-id",)
+
+
+@admin.register(Export)
+class ExportAdmin(ReadOnlyAdmin):
+    list_display = (
+        "source", "organization", "format", "state", "done", "total", "error", "created_at",
+        "finished_at", "expires_at",
+    )  # fmt: skip
+    list_filter = ("state", "source", "format", "created_at")
+    list_select_related = ("organization",)
+    search_fields = ("=id", "=trace_id", "organization__name")
     ordering = ("-id",)

@@ -28,3 +28,20 @@ class ArchiveUnderWay(Conflict):
     """One archive of an organization is written at a time."""
 
     code = "archive_under_way"
+
+
+class ExportFinished(DomainError):
+    """The export is done, failed or cancelled; there is nothing left to cancel."""
+
+    code = "export_finished"
+
+
+class ExportNotReady(DomainError):
+    """The export has no file yet, or not any more."""
+
+    code = "export_not_ready"
+
+
+class TooManyExports(DomainError):
+    code = "too_many_exports"
+    status = HTTPStatus.TOO_MANY_REQUESTS

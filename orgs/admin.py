@@ -15,6 +15,7 @@ from orgs.models import (
     Organization,
     Project,
     Role,
+    StoredAnswer,
     Team,
     TeamMembership,
 )
@@ -122,3 +123,14 @@ class InvitationAdmin(ReadOnlyAdmin):
                 actor = operator_actor(row.organization_id, request.user.pk)
                 revoke_invitation(actor=actor, invitation_id=row.pk)
         self.message_user(request, _("The invitations are taken back."), messages.SUCCESS)
+
+
+@admin.register(StoredAnswer)
+class StoredAnswerAdmin(ReadOnlyAdmin):
+    """What was answered is the organization's own: operators see that, not what."""
+
+    list_display = ("route", "key", "caller", "organization", "status", "expires_at")
+    list_filter = ("status",)
+    list_select_related = ("organization",)
+    search_fields = ("=key", "organization__name")
+    exclude = ("body", "request_digest")

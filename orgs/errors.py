@@ -91,3 +91,9 @@ class NotConfirmed(InvalidInput):
     """The name was not typed as it stands."""
 
     code = "not_confirmed"
+
+
+class IdempotencyInProgress(Conflict):
+    """A request with this `Idempotency-Key` is under way; ask again shortly."""
+
+    code = "idempotency_in_progress"

@@ -11,7 +11,6 @@ from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from orgs.access import Actor, holds
-from orgs.actions.organizations import RETENTION_DAYS
 from orgs.models import Membership, Organization, Role, Team
 from orgs.permissions import KEY_SCOPES
 
@@ -23,23 +22,32 @@ class OrganizationForm(forms.Form):
     name = forms.CharField(label=_("Name"), max_length=120)
 
 
+class OriginsForm(forms.Form):
+    origins = forms.CharField(
+        label=_("Allowed origins"),
+        required=False,
+        max_length=6000,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text=_(
+            "Web pages of these addresses may call the API with a key or token of this "
+            "organization. One a line, for example https://app.example.com."
+        ),
+    )
+
+    def origins_given(self) -> list[str]:
+        return str(self.cleaned_data["origins"]).split()
+
+
 class SettingsForm(OrganizationForm):
     require_second_factor = forms.BooleanField(
         label=_("Ask every member for a second factor"),
         required=False,
         help_text=_("Who has none sets one up before they get in."),
     )
-    audit_retention_days = forms.IntegerField(
-        label=_("Days the audit trail is kept"),
-        required=False,
-        min_value=RETENTION_DAYS.start,
-        max_value=RETENTION_DAYS.stop - 1,
-        help_text=_("Empty: for ever."),
-    )
 
     @staticmethod
     def initial_of(organization: Organization) -> dict[str, Any]:
-        names = ("name", "require_second_factor", "audit_retention_days")
+        names = ("name", "require_second_factor")
         return {name: getattr(organization, name) for name in names}
 
 

@@ -19,6 +19,10 @@ from orgs.models import ApiKey, Invitation, Membership, Project, Team, TeamMembe
 def members_of(actor: Actor, search: str = "", role: str = "") -> QuerySet[Membership]:
     """Found by a part of name or address; by a role."""
     rows = Membership.objects.of(actor.organization_id).select_related("user")
+    return narrowed(rows, search, role)
+
+
+def narrowed(rows: QuerySet[Membership], search: str, role: str) -> QuerySet[Membership]:
     if search:
         rows = rows.filter(Q(user__name__icontains=search) | Q(user__email__icontains=search))
     return rows.filter(role=role) if role else rows

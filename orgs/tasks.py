@@ -1,4 +1,4 @@
-"""Letters that go out, and organizations that end. Repeating any of these is harmless."""
+"""Letters that go out, organizations that end, upkeep. Repeating any of these is harmless."""
 
 import logging
 import time
@@ -9,7 +9,10 @@ from celery import shared_task
 from django.utils.timezone import now
 
 from accounts.models import User
+from audit.errors import ChainBroken
 from core.errors import NotFound
+from orgs.actions.answers import delete_old_answers as delete_answers
+from orgs.actions.audit import prune_trail
 from orgs.actions.closing import close_due, due_organizations
 from orgs.actions.invitations import forget_sending, issue_secret
 from orgs.mail import address, send_letter
@@ -107,3 +110,21 @@ def close_organizations() -> None:
         except Exception:
             # One that cannot end must not keep the others from it.
             logger.exception("Organization %s could not be closed further.", pk)
+
+
+@shared_task(acks_late=True)
+def prune_audit() -> int:
+    """Drop audit entries that are older than their organization keeps; returns how many."""
+    dropped = 0
+    for organization in Organization.objects.exclude(audit_retention_days=None).order_by("pk"):
+        try:
+            dropped += prune_trail(organization)
+        except ChainBroken:  # nothing is dropped that could be evidence
+            logger.exception("Not pruned", extra={"organization": str(organization.pk)})
+    return dropped
+
+
+@shared_task
+def delete_old_answers() -> None:
+    """Answers kept for `Idempotency-Key` end after their day."""
+    delete_answers()

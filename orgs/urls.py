@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from orgs import views_audit
 from orgs.views import home, invitations, invited, keys, members, organization, projects, teams
 
 urlpatterns = [
@@ -10,6 +11,7 @@ urlpatterns = [
     path("organizations/new/", home.new_organization, name="organization_new"),
     path("organization/switch/", home.switch_organization, name="organization_switch"),
     path("organization/", organization.organization, name="organization_settings"),
+    path("organization/origins/", organization.set_origins, name="organization_origins"),
     path("organization/danger/", organization.danger, name="organization_danger"),
     path("organization/close/", organization.close, name="organization_close"),
     path("organization/keep/", organization.keep, name="organization_keep"),
@@ -38,6 +40,10 @@ urlpatterns = [
         "organization/projects/<uuid:pk>/unarchive/", projects.unarchive, name="project_unarchive"
     ),
     path("organization/projects/<uuid:pk>/delete/", projects.delete, name="project_delete"),
+    path("audit/", views_audit.trail, name="audit"),
+    path("audit/statistics/", views_audit.statistics, name="audit_statistics"),
+    path("audit/retention/", views_audit.retention, name="audit_retention"),
+    path("audit/<str:pk>/", views_audit.entry, name="audit_entry"),
     path("invitation/", invited.invitation, name="invitation"),
     path("invitation/accept/", invited.accept, name="invitation_accept"),
     path("invitation/decline/", invited.decline, name="invitation_decline"),

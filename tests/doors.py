@@ -77,6 +77,10 @@ def new_provider(world: World) -> dict[str, Any]:
     }
 
 
+def new_export(world: World) -> dict[str, Any]:
+    return {"source": "audit", "format": "csv"}
+
+
 def new_model(world: World) -> dict[str, Any]:
     return {
         "name": "new",
@@ -91,6 +95,26 @@ def new_model(world: World) -> dict[str, Any]:
 
 
 DOORS: dict[str, Door] = {
+    # -- accounts: a person's own, whatever their role; a key has no account
+    "GET /api/v1/account/": Door(guest=EMPTY, person=True),
+    "PATCH /api/v1/account/": Door(guest=EMPTY, person=True, body=lambda w: {"name": "New"}),
+    "DELETE /api/v1/account/": Door(guest=REFUSED, person=True, own=frozenset({403})),
+    "GET /api/v1/account/sessions/": Door(guest=EMPTY, person=True),
+    "DELETE /api/v1/account/sessions/": Door(guest=EMPTY, person=True),
+    "DELETE /api/v1/account/sessions/<pk>/": Door(
+        "", "session", guest=HIDDEN, person=True, own=frozenset({204, 404})
+    ),
+    "GET /api/v1/account/security-events/": Door(guest=EMPTY, person=True),
+    "GET /account/": Door(),
+    "POST /account/": Door(body=lambda w: {"name": "New", "language": "", "time_zone": ""}),
+    "GET /account/notifications/": Door(),
+    "POST /account/notifications/": Door(),
+    "GET /account/sessions/": Door(),
+    "POST /account/sessions/end/": Door(),
+    "POST /account/sessions/<pk>/end/": Door("", "session", own=frozenset({302, 404})),
+    "GET /account/security-log/": Door(),
+    "GET /account/close/": Door(),
+    "POST /account/close/": Door(own=frozenset({302, 409})),
     # -- orgs
     "GET /api/v1/me/": Door(guest=EMPTY),
     "GET /api/v1/organization/": Door("org.view"),
@@ -152,6 +176,11 @@ DOORS: dict[str, Door] = {
     "DELETE /api/v1/keys/<pk>/": Door("key.manage", "key"),
     "GET /api/v1/audit/": Door("audit.view"),
     "GET /api/v1/audit/<pk>/": Door("audit.view", "entry"),
+    "GET /api/v1/audit/statistics/": Door("audit.view"),
+    "GET /api/v1/audit/events/": Door("audit.view"),
+    "GET /api/v1/audit/chain/": Door("audit.view"),
+    "GET /api/v1/audit/retention/": Door("org.manage"),
+    "PUT /api/v1/audit/retention/": Door("org.manage", body=lambda w: {"days": 400}),
     # -- billing
     "GET /api/v1/wallet/": Door("wallet.view"),
     "POST /api/v1/wallet/top-up/": Door("wallet.topup", body=lambda w: {"amount": 5, "ref": "r"}),
@@ -176,6 +205,17 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/files/": Door("file.view"),
     "GET /api/v1/files/<pk>/": Door("file.view", "file"),
     "GET /api/v1/files/<pk>/download/": Door("file.view", "file"),
+    "GET /api/v1/exports/": Door(guest=EMPTY),
+    "POST /api/v1/exports/": Door("audit.view", body=new_export, own=frozenset({202})),
+    "GET /api/v1/exports/sources/": Door(guest=EMPTY),
+    "GET /api/v1/exports/<pk>/": Door("audit.view", "export"),
+    "POST /api/v1/exports/<pk>/cancel/": Door("audit.view", "export", own=frozenset({409})),
+    "GET /api/v1/exports/<pk>/download/": Door("audit.view", "export"),
+    "GET /exports/": Door("org.view"),
+    "POST /exports/": Door("audit.view", body=new_export),
+    "GET /exports/<pk>/": Door("audit.view", "export"),
+    "POST /exports/<pk>/cancel/": Door("audit.view", "export"),
+    "GET /exports/<pk>/download/": Door("audit.view", "export"),
     # -- llm
     "GET /api/v1/models/": Door("model.view"),
     "POST /api/v1/models/": Door("model.manage", body=new_model),
@@ -217,6 +257,9 @@ DOORS: dict[str, Door] = {
     "GET /navigation/": Door(),
     "GET /organization/": Door("org.view"),
     "POST /organization/": Door("org.manage", body=lambda w: {"name": "New"}),
+    "POST /organization/origins/": Door(
+        "org.manage", body=lambda w: {"origins": "https://app.example.com"}
+    ),
     "POST /organization/switch/": Door(
         body=lambda w: {"organization": str(w.organization.pk)}
     ),
@@ -265,6 +308,10 @@ DOORS: dict[str, Door] = {
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),
     "POST /organization/members/<pk>/remove/": Door("member.manage", "member"),
+    "GET /audit/": Door("audit.view"),
+    "GET /audit/<pk>/": Door("audit.view", "entry"),
+    "GET /audit/statistics/": Door("audit.view"),
+    "POST /audit/retention/": Door("org.manage", body=lambda w: {"days": "400"}),
     "GET /keys/": Door("key.manage"),
     "GET /keys/new/": Door("key.manage"),
     "POST /keys/new/": Door(

@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils.timezone import now
 from viewflow.workflow.models import Process, Task
 
-from audit.models import Entry
+from audit.models import Chain, DailyCount, Entry, Seal, SealedEntry
 from billing.models import Hold, LedgerEntry, Price, UsageRecord, Wallet
 from billing.proof import prove_wallet
 from core.errors import InvalidInput, PermissionRefused
@@ -38,7 +38,7 @@ from tests.worlds import make_world, snapshot_of
 from workflows.models import Run, Workflow
 
 pytestmark = pytest.mark.django_db
-KEPT = {Wallet, Hold, LedgerEntry, UsageRecord, Price, Entry}
+KEPT = {Wallet, Hold, LedgerEntry, UsageRecord, Price, Entry, Chain, DailyCount, Seal, SealedEntry}
 KEPT |= {apps.get_model("orgs", "SupportAccess")}
 """What outlives an organization, beside its own row."""
 

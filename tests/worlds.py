@@ -5,17 +5,19 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from allauth.usersessions.models import UserSession
 from django.utils.timezone import now
 
 from accounts.tests.factories import UserFactory
-from audit.models import Entry
+from audit.models import Chain, DailyCount, Entry, Seal, SealedEntry
+from audit.sealing import seal_next
 from billing.models import Hold, LedgerEntry, UsageRecord, Wallet
 from billing.tests.factories import PriceFactory, WalletFactory
 from bpm.actions import comment_task, decide_task
 from bpm.models import Comment, Decision, HumanTask
 from bpm.tests.factories import make_task
 from core.ids import new_trace_id
-from files.models import ARCHIVE, Archive, StoredFile
+from files.models import ARCHIVE, Archive, Export, StoredFile
 from files.tests.factories import file_of
 from llm.models import Model, Provider
 from llm.tests.factories import ModelFactory, ProviderFactory
@@ -27,6 +29,7 @@ from orgs.actions import (
     create_project,
     create_team,
 )
+from orgs.actions.answers import caller_of
 from orgs.models import (
     ApiKey,
     Invitation,
@@ -34,6 +37,7 @@ from orgs.models import (
     Organization,
     Project,
     Role,
+    StoredAnswer,
     Team,
     TeamMembership,
 )
@@ -47,7 +51,8 @@ EVERYBODY = [f"role:{role}" for role in Role.values]
 KEPT = (
     Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, Step, Event, RunWait, Signal,
     HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry, UsageRecord, Provider,
-    Model, Entry, Project, Team, TeamMembership, Invitation, Archive,
+    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer, Project, Team,
+    TeamMembership, Invitation, Archive,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 
@@ -92,6 +97,12 @@ def make_world(mark: str) -> World:
         file=file_of(world.owner, mark.encode(), name=f"{mark}.zip", kind=ARCHIVE),
         expires_at=now() + timedelta(days=1),
     )
+    world.rows.session = UserSession.objects.create(
+        user=world.people[Role.OWNER],
+        session_key=f"{mark}-session",
+        ip="127.0.0.1",
+        user_agent=f"{mark} browser",
+    )
     world.rows.entry = Entry.objects.create(
         organization_id=organization.pk,
         action="trial.done",
@@ -102,7 +113,27 @@ def make_world(mark: str) -> World:
         data={"said": mark},
         trace_id=world.trace_id,
     )
+    _add_export(world)
+    seal_next(organization.pk)
     return world
+
+
+def _add_export(world: World) -> None:
+    """One that is done, of the trail."""
+    world.rows.export = Export.objects.create(
+        organization=world.organization,
+        source="audit",
+        format=Export.Format.CSV,
+        filters={"q": world.mark},
+        state=Export.State.SUCCEEDED,
+        done=1,
+        total=1,
+        file=file_of(world.owner, world.mark.encode(), name=f"{world.mark}.csv", kind="export"),
+        user_id=world.owner.user_id,
+        trace_id=world.trace_id,
+        finished_at=now(),
+        expires_at=now() + timedelta(days=7),
+    )
 
 
 def _add_keys(world: World) -> None:
@@ -110,6 +141,16 @@ def _add_keys(world: World) -> None:
     world.rows.member = rows.get(role=Role.MEMBER)
     world.rows.key, world.rows.token = create_key(
         actor=world.owner, name=f"{world.mark} key", scopes=list(KEY_SCOPES)
+    )
+    world.rows.answer = StoredAnswer.objects.create(
+        organization=world.organization,
+        caller=caller_of(world.owner),
+        route="POST /api/v1/keys/",
+        key=f"{world.mark}-once",
+        request_digest="0" * 64,
+        status=201,
+        body=world.mark,
+        expires_at=now() + timedelta(days=1),
     )
 
 

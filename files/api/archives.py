@@ -13,8 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.schema import refusal
-from files.api.views import Attachment
 from files.archives import open_archive, request_archive
+from files.attachment import Attachment, attachment_of
 from files.models import Archive
 from orgs.access import Actor
 from orgs.api.access import OrgViewSet
@@ -33,14 +33,8 @@ class ArchiveSerializer(serializers.ModelSerializer[Archive]):
 
 def archive_response(actor: Actor, pk: UUID) -> Attachment:
     row, content = open_archive(actor=actor, archive_id=pk)
-    file = row.file
-    assert file is not None  # noqa: S101 - open_archive refused it otherwise
-    response = Attachment(
-        content, as_attachment=True, filename=file.name, content_type=file.content_type
-    )
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Cache-Control"] = "private, no-store"
-    return response
+    assert row.file is not None  # noqa: S101 - open_archive refused it otherwise
+    return attachment_of(row.file, content)
 
 
 class ArchiveViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):

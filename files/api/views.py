@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-
 from django.db.models import QuerySet
-from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import mixins
 from rest_framework.decorators import action
 from rest_framework.request import Request
 
+from core.schema import refusal
 from files.actions import open_file
 from files.api.serializers import FileQuerySerializer, StoredFileSerializer
+from files.attachment import Attachment, attachment_of
 from files.models import StoredFile
 from orgs.api.access import OrgViewSet
 
@@ -29,19 +27,9 @@ FILE = {
 }
 
 
-class Attachment(FileResponse):
-    """A file response that an ASGI server streams too, instead of reading it whole first."""
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        chunks: Iterator[bytes] = iter(self)
-        while chunk := await asyncio.to_thread(next, chunks, b""):
-            yield chunk
-
-
 @extend_schema_view(
     list=extend_schema(
         summary="List files, newest first",
-        parameters=[FileQuerySerializer],
         examples=[OpenApiExample("A file", value=FILE, response_only=True)],
     ),
     retrieve=extend_schema(
@@ -58,31 +46,23 @@ class FileViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
     serializer_class = StoredFileSerializer
     verbs = {"*": "file.view"}
     queryset = StoredFile.objects.none()
+    filters = FileQuerySerializer
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> QuerySet[StoredFile]:
-        files = StoredFile.objects.visible_to(self.actor)
-        if self.action != "list":
-            return files
-        query = FileQuerySerializer(data=self.request.query_params)
-        query.is_valid(raise_exception=True)
-        return files.filter(**query.validated_data)
+        return StoredFile.objects.visible_to(self.actor)
 
     @extend_schema(
         summary="Download a file's content",
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+        responses={
+            (200, "*/*"): OpenApiTypes.BINARY,
+            410: refusal("file_gone", "The file's content is no longer in the storage."),
+            503: refusal("storage_unavailable", "The storage does not answer."),
+        },
         examples=[OpenApiExample("The bytes as they were kept", value="app:\n  mode: workflow\n")],
     )
     @action(detail=True, methods=["get"])
     def download(self, request: Request, pk: str) -> Attachment:
         """Always an attachment that no browser may sniff: strangers wrote it."""
         file = self.get_object()
-        response = Attachment(
-            open_file(file),
-            as_attachment=True,
-            filename=file.name,
-            content_type=file.content_type,
-        )
-        response["X-Content-Type-Options"] = "nosniff"
-        response["Cache-Control"] = "private, no-store"
-        return response
+        return attachment_of(file, open_file(file))

@@ -1,5 +1,6 @@
 """Every write of orgs. One transaction and one audit entry each."""
 
+from orgs.actions.audit import set_audit_retention
 from orgs.actions.closing import close_due, close_organization, keep_organization
 from orgs.actions.invitations import (
     accept_invitation,
@@ -16,6 +17,7 @@ from orgs.actions.organizations import (
     rename_organization,
     update_organization,
 )
+from orgs.actions.origins import set_cors_origins
 from orgs.actions.projects import (
     archive_project,
     create_default_project,
@@ -59,6 +61,8 @@ __all__ = [
     "resend_invitation",
     "revoke_invitation",
     "revoke_key",
+    "set_audit_retention",
+    "set_cors_origins",
     "set_lead",
     "transfer_ownership",
     "unarchive_project",

@@ -117,27 +117,6 @@ def transfer_ownership(*, actor: Actor, membership_id: UUID) -> Membership:
     return row
 
 
-def check_leaving(user: User) -> None:
-    """Refuses, with their names, while the person is the only owner of organizations."""
-    alone = [row.organization.name for row in _owned(user) if not _other_owners(row).exists()]
-    if alone:
-        raise LastOwner(
-            "Hand over or close the organizations you alone own first.", organizations=alone
-        )
-
-
-def leave_everything(user: User) -> None:
-    """Out of every organization, as each one's trail says."""
-    for row in Membership.objects.filter(user=user).order_by("organization_id"):
-        actor = Actor(organization_id=row.organization_id, role=row.role, user_id=user.pk)
-        remove_member(actor=actor, membership_id=row.pk)
-
-
-def _owned(user: User) -> Sequence[Membership]:
-    rows = Membership.objects.filter(user=user, role=Role.OWNER)
-    return list(rows.select_related("organization").order_by("organization__name"))
-
-
 def check_role(actor: Actor, role: str) -> None:
     """Nobody but an owner has to do with owners."""
     if role not in Role.values:

@@ -17,8 +17,8 @@ from orgs.models import Membership, Organization, Role
 
 MAX_OWNED = 20
 """How many organizations one person can own: each can send invitations."""
-RETENTION_DAYS = range(30, 3651)
-SETTINGS = frozenset({"name", "require_second_factor", "audit_retention_days"})
+SETTINGS = frozenset({"name", "require_second_factor"})
+"""Origins and the retention of the trail have actions of their own."""
 
 
 @transaction.atomic
@@ -56,17 +56,12 @@ def found_at_signup(user: User, organization_name: str | None) -> None:
 
 @transaction.atomic
 def update_organization(*, actor: Actor, **changes: Any) -> Organization:
-    """Change some of `SETTINGS`; what is not named stays. Writes nothing when nothing changes.
-
-    `audit_retention_days`: None keeps the trail for ever.
-    """
+    """Change some of `SETTINGS`; what is not named stays. Writes nothing when nothing changes."""
     require(actor, "org.manage")
     if unknown := sorted(set(changes) - SETTINGS):
         raise InvalidInput("These cannot be set here.", unknown=unknown)
     if "name" in changes:
         changes["name"] = _named(changes["name"])
-    if "audit_retention_days" in changes:
-        _check_days(changes["audit_retention_days"])
     organization = Organization.objects.select_for_update().get(pk=actor.organization_id)
     before = {name: getattr(organization, name) for name in changes}
     changed = {name: value for name, value in changes.items() if before[name] != value}
@@ -89,19 +84,12 @@ def _named(name: str) -> str:
     return name.strip()[:120]
 
 
-def _check_days(days: int | None) -> None:
-    if days is not None and days not in RETENTION_DAYS:
-        raise InvalidInput(
-            "The trail is kept from 30 days to ten years, or for ever.", audit_retention_days=days
-        )
-
-
-def _note(action: str, actor: Actor, organization: Organization, **data: Any) -> None:
+def _note(action: str, actor: Actor, organization: Organization, **more: Any) -> None:
     record(
         action,
         actor=actor,
         target_type="organization",
         target_id=organization.pk,
         summary=organization.name,
-        data=data,
+        **more,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -143,7 +144,14 @@ def _save(project: Project, *, new: bool = False) -> None:
         raise NameTaken("There is a project of this name already.", name=project.name) from None
 
 
-def _note(action: str, actor: Actor, project: Project, **data: object) -> None:
+def _note(
+    action: str,
+    actor: Actor,
+    project: Project,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    **data: object,
+) -> None:
     record(
         action,
         actor=actor,
@@ -151,4 +159,6 @@ def _note(action: str, actor: Actor, project: Project, **data: object) -> None:
         target_id=project.pk,
         summary=project.name,
         data=data,
+        before=before,
+        after=after,
     )

@@ -5,6 +5,7 @@ else, in the transaction that writes the team's own.
 """
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import Group
@@ -179,7 +180,14 @@ def _save(team: Team, *, new: bool = False) -> None:
         raise NameTaken("There is a team of this name already.", name=team.name) from None
 
 
-def _note(action: str, actor: Actor, team: Team, **data: object) -> None:
+def _note(
+    action: str,
+    actor: Actor,
+    team: Team,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    **data: object,
+) -> None:
     record(
         action,
         actor=actor,
@@ -187,6 +195,8 @@ def _note(action: str, actor: Actor, team: Team, **data: object) -> None:
         target_id=team.pk,
         summary=team.name,
         data=data,
+        before=before,
+        after=after,
     )
 
 

@@ -29,7 +29,6 @@ from orgs.models import Invitation
 from orgs.reads import invitations_for
 
 CLOSED = refusal("invitation_closed", "This invitation is not open any more.", state="revoked")
-TOO_MANY = refusal("too_many_invitations", "Too many invitations within an hour; try later.")
 
 
 class InvitationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
@@ -48,7 +47,6 @@ class InvitationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgVie
         responses={
             201: InvitationSerializer,
             409: refusal("invitation_pending", "This address is invited already."),
-            429: TOO_MANY,
         },
         examples=[
             OpenApiExample(
@@ -70,7 +68,7 @@ class InvitationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgVie
         )
         return Response(InvitationSerializer(row).data, status=status.HTTP_201_CREATED)
 
-    @extend_schema(request=None, responses={200: InvitationSerializer, 409: CLOSED, 429: TOO_MANY})
+    @extend_schema(request=None, responses={200: InvitationSerializer, 409: CLOSED})
     @action(detail=True, methods=["post"])
     def resend(self, request: Request, pk: str) -> Response:
         """Another mail with another link; the former one is dead."""

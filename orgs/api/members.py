@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.api import query_text
-from core.errors import InvalidInput
 from core.schema import refusal
 from orgs.actions import change_role, remove_member
 from orgs.api import examples
 from orgs.api.access import OrgViewSet
-from orgs.api.shapes import MemberDetailSerializer, MembershipSerializer
-from orgs.models import Membership, Role
-from orgs.reads import last_seen, members_of, with_details
+from orgs.api.shapes import MemberDetailSerializer, MemberFilter, MembershipSerializer
+from orgs.models import Membership, Organization
+from orgs.reads import last_seen, members_of, narrowed, with_details
 
 
 class MemberViewSet(mixins.ListModelMixin, OrgViewSet):
@@ -32,23 +30,20 @@ class MemberViewSet(mixins.ListModelMixin, OrgViewSet):
         "*": "member.manage",
     }
     queryset = Membership.objects.none()
+    filters = MemberFilter
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> QuerySet[Membership]:
-        if self.action != "list":
-            return members_of(self.actor)
-        role = query_text(self.request, "role")
-        if role and role not in Role.values:
-            raise InvalidInput("There is no such role.", role=role, known=list(Role.values))
-        return members_of(self.actor, query_text(self.request, "q"), role)
+        return members_of(self.actor)
 
-    @extend_schema(
-        parameters=[
-            OpenApiParameter("q", str, description="A part of the name or the address."),
-            OpenApiParameter("role", str, enum=Role.values),
-        ],
-        examples=[examples.MEMBER],
-    )
+    def narrow(self, rows: QuerySet[Membership], wanted: dict[str, Any]) -> QuerySet[Membership]:
+        return narrowed(rows, wanted.get("q", ""), wanted.get("role", ""))
+
+    def lock_rows(self) -> None:
+        """The organization's row, as the actions do: a member's own could be locked crosswise."""
+        Organization.objects.select_for_update().get(pk=self.actor.organization_id)
+
+    @extend_schema(examples=[examples.MEMBER])
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().list(request, *args, **kwargs)
 

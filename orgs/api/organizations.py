@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema
-from rest_framework import status
+from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.api import KeysetPagination
 from core.schema import refusal
 from orgs.access import memberships_of
 from orgs.actions import (
     close_organization,
     found_organization,
     keep_organization,
+    set_audit_retention,
+    set_cors_origins,
     transfer_ownership,
     update_organization,
 )
 from orgs.api import examples
 from orgs.api.access import OrgAPIView
-from orgs.api.persons import PersonAPIView
+from orgs.api.persons import PersonViewSet
 from orgs.api.shapes import (
+    ChangeOrganizationSerializer,
     ChoiceSerializer,
     CloseSerializer,
     FoundSerializer,
@@ -80,18 +84,18 @@ class MeView(OrgAPIView):
         )
 
 
-class OrganizationsView(PersonAPIView):
+class OrganizationsViewSet(mixins.ListModelMixin, PersonViewSet):
     """The caller's organizations, and the way to found further ones."""
 
-    pagination_class = KeysetPagination
+    serializer_class = ChoiceSerializer
+    queryset = Membership.objects.none()
 
-    @extend_schema(operation_id="organizations_list", responses=ChoiceSerializer(many=True))
-    def get(self, request: Request) -> Response:
+    def get_queryset(self) -> QuerySet[Membership]:
+        return Membership.objects.filter(user=self.person).select_related("organization")
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Newest membership first. Name one in `X-Organization` to act in it."""
-        rows = Membership.objects.filter(user=self.person).select_related("organization")
-        pages = KeysetPagination()
-        page = pages.paginate_queryset(rows, request, self)
-        return pages.get_paginated_response(ChoiceSerializer(page, many=True).data)
+        return super().list(request, *args, **kwargs)
 
     @extend_schema(
         request=FoundSerializer,
@@ -101,7 +105,7 @@ class OrganizationsView(PersonAPIView):
         },
         examples=[examples.ORGANIZATION],
     )
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """The caller becomes its owner."""
         form = FoundSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -120,14 +124,21 @@ class OrganizationView(OrgAPIView):
         return Response(OrganizationSerializer(row).data)
 
     @extend_schema(
-        request=OrganizationSerializer,
+        request=ChangeOrganizationSerializer,
         responses=OrganizationSerializer,
         examples=[examples.RENAME, examples.ORGANIZATION],
     )
+    @transaction.atomic
     def patch(self, request: Request) -> Response:
-        form = OrganizationSerializer(data=request.data, partial=True)
+        """What is left out stays as it is."""
+        form = ChangeOrganizationSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        row = update_organization(actor=self.actor, **form.validated_data)
+        given = dict(form.validated_data)
+        if "cors_origins" in given:
+            set_cors_origins(actor=self.actor, origins=given.pop("cors_origins"))
+        if "audit_retention_days" in given:
+            set_audit_retention(actor=self.actor, days=given.pop("audit_retention_days"))
+        row = update_organization(actor=self.actor, **given)
         return Response(OrganizationSerializer(row).data)
 
 

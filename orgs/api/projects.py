@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -20,7 +20,7 @@ from orgs.actions import (
     update_project,
 )
 from orgs.api.access import OrgViewSet
-from orgs.api.shapes import ProjectSerializer
+from orgs.api.shapes import ProjectFilter, ProjectSerializer
 from orgs.models import Project
 
 TAKEN = refusal("name_taken", "There is a project of this name already.")
@@ -33,20 +33,18 @@ class ProjectViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSe
     serializer_class = ProjectSerializer
     verbs = {"list": "workflow.view", "retrieve": "workflow.view", "*": "project.manage"}
     queryset = Project.objects.none()
+    filters = ProjectFilter
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> QuerySet[Project]:
         rows = Project.objects.of(self.actor.organization_id)
         if self.actor.project_id is not None:
             rows = rows.filter(pk=self.actor.project_id)
-        if self.action == "list" and "archived" in self.request.query_params:
-            shown = self.request.query_params["archived"] in {"true", "1"}
-            rows = rows.filter(archived_at__isnull=not shown)
         return rows
 
-    @extend_schema(parameters=[OpenApiParameter("archived", bool)])
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return super().list(request, *args, **kwargs)
+    def narrow(self, rows: QuerySet[Project], wanted: dict[str, Any]) -> QuerySet[Project]:
+        archived = wanted.get("archived")
+        return rows if archived is None else rows.filter(archived_at__isnull=not archived)
 
     @extend_schema(
         request=ProjectSerializer,

@@ -6,17 +6,34 @@ from typing import Any
 
 from rest_framework import serializers
 
+from orgs.actions.audit import LONGEST, SHORTEST
 from orgs.models import Invitation, Membership, Organization, Project, Role, Team, TeamMembership
 
 
 class OrganizationSerializer(serializers.ModelSerializer[Organization]):
+    cors_origins = serializers.ListField(child=serializers.CharField(), read_only=True)
+
     class Meta:
         model = Organization
         fields = (
-            "id", "name", "slug", "require_second_factor", "audit_retention_days", "closing_at",
-            "created_at",
+            "id", "name", "slug", "require_second_factor", "audit_retention_days", "cors_origins",
+            "closing_at", "created_at",
         )  # fmt: skip
-        read_only_fields = ("id", "slug", "closing_at", "created_at")
+        read_only_fields = fields
+
+
+class ChangeOrganizationSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=120, required=False)
+    require_second_factor = serializers.BooleanField(required=False)
+    audit_retention_days = serializers.IntegerField(
+        required=False, allow_null=True, min_value=SHORTEST, max_value=LONGEST
+    )
+    cors_origins = serializers.ListField(
+        child=serializers.CharField(max_length=255),
+        required=False,
+        max_length=20,
+        help_text="Origins whose scripts may call the API for the organization.",
+    )
 
 
 class ChoiceSerializer(serializers.ModelSerializer[Membership]):
@@ -59,6 +76,17 @@ class MembershipSerializer(serializers.ModelSerializer[Membership]):
         model = Membership
         fields = ("id", "user", "email", "name", "active", "role", "created_at")
         read_only_fields = ("id", "user", "created_at")
+
+
+class MemberFilter(serializers.Serializer[Any]):
+    q = serializers.CharField(
+        required=False, max_length=120, help_text="A part of the name or the address."
+    )
+    role = serializers.ChoiceField(choices=Role.choices, required=False)
+
+
+class ProjectFilter(serializers.Serializer[Any]):
+    archived = serializers.BooleanField(required=False, allow_null=True, default=None)
 
 
 class MemberTeamSerializer(serializers.ModelSerializer[TeamMembership]):

@@ -11,7 +11,7 @@ from orgs.api.organizations import (
     CloseView,
     KeepView,
     MeView,
-    OrganizationsView,
+    OrganizationsViewSet,
     OrganizationView,
     TransferView,
 )
@@ -21,6 +21,7 @@ from orgs.api.views import ApiKeyViewSet
 
 router = SimpleRouter()
 people = SimpleRouter(use_regex_path=False)
+people.register("organizations", OrganizationsViewSet, basename="own-organization")
 people.register("members", MemberViewSet, basename="member")
 people.register("invitations/mine", MyInvitationViewSet, basename="my-invitation")
 people.register("invitations", InvitationViewSet, basename="invitation")
@@ -35,7 +36,6 @@ urlpatterns = [
     path("organization/close/", CloseView.as_view(), name="organization-close"),
     path("organization/keep/", KeepView.as_view(), name="organization-keep"),
     path("organization/transfer/", TransferView.as_view(), name="organization-transfer"),
-    path("organizations/", OrganizationsView.as_view(), name="organizations"),
     *people.urls,
     *router.urls,
 ]

@@ -112,21 +112,16 @@ def test_nobody_owns_more_than_so_many(owner, monkeypatch):
 
 
 def test_settings_are_changed_and_the_trail_says_from_what_to_what(organization, owner):
-    update_organization(
-        actor=owner, name="Southwind", require_second_factor=True, audit_retention_days=90
-    )
+    update_organization(actor=owner, name="Southwind", require_second_factor=True)
     update_organization(actor=owner, name="Southwind")  # nothing to change, nothing to say
 
     organization.refresh_from_db()
     assert (organization.name, organization.require_second_factor) == ("Southwind", True)
-    assert organization.audit_retention_days == 90
     entry = Entry.objects.get(action="orgs.organization.changed")
-    assert entry.data["after"]["audit_retention_days"] == 90
+    assert entry.after == {"name": "Southwind", "require_second_factor": True}
 
 
-@pytest.mark.parametrize(
-    "changes", [{"name": " "}, {"audit_retention_days": 3}, {"slug": "x"}, {"closed_at": None}]
-)
+@pytest.mark.parametrize("changes", [{"name": " "}, {"slug": "x"}, {"closed_at": None}])
 def test_settings_that_are_none_are_refused(organization, owner, changes):
     with pytest.raises(InvalidInput):
         update_organization(actor=owner, **changes)
@@ -150,7 +145,7 @@ def test_the_only_owner_cannot_close_their_account_and_others_take_their_leave(o
 
     with pytest.raises(LastOwner) as refused:
         departure.check_departure(user)
-    assert refused.value.detail == {"organizations": [organization.name]}
+    assert [row["name"] for row in refused.value.detail["organizations"]] == [organization.name]
     actor_in(organization, "owner")
     departure.check_departure(user)
     departure.carry_out_departure(user)

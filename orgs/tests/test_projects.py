@@ -147,7 +147,7 @@ def test_a_workflow_moves_with_its_runs_and_the_trail_says_so(organization, owne
     workflow.refresh_from_db()
     assert workflow.project == project
     entry = Entry.objects.get(action="workflows.workflow.moved")
-    assert entry.data["after"] == str(project.pk)
+    assert entry.after == {"project": str(project.pk)}
 
 
 def test_it_moves_to_no_project_of_others(organization, owner):

@@ -30,6 +30,8 @@ def home(request: HttpRequest) -> HttpResponse:
         actor_of(request)
     except NoOrganization as error:
         return _nowhere(request, error)
+    except DomainError:
+        pass  # `page` answers it like on any other page
     return _home(request)  # type: ignore[no-any-return]
 
 

@@ -10,10 +10,10 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from core.errors import NotFound
+from core.errors import InvalidInput, NotFound
 from orgs import actions
 from orgs.access import can
-from orgs.forms import CloseForm, SettingsForm, TransferForm
+from orgs.forms import CloseForm, OriginsForm, SettingsForm, TransferForm
 from orgs.models import Organization, Role
 from orgs.pages import page
 from orgs.panels import danger_panels
@@ -37,6 +37,7 @@ def organization(request: HttpRequest) -> HttpResponse:
             "title": _("Organization"),
             "organization": found,
             "form": form,
+            "origins_form": OriginsForm(initial={"origins": "\n".join(found.cors_origins)}),
             "roles": Role.choices,
             "table": _role_table(),
         },
@@ -46,6 +47,21 @@ def organization(request: HttpRequest) -> HttpResponse:
 def _role_table() -> list[tuple[str, list[bool]]]:
     """What each role may do, row by row, as the permission table says it."""
     return [(verb, [role in roles for role in Role.values]) for verb, roles in VERBS.items()]
+
+
+@require_POST
+@page("org.manage")
+def set_origins(request: HttpRequest) -> HttpResponse:
+    form = OriginsForm(request.POST)
+    try:
+        if form.is_valid():
+            actor = request.actor  # type: ignore[attr-defined]
+            actions.set_cors_origins(actor=actor, origins=form.origins_given())
+            messages.success(request, _("The allowed origins are saved."))
+    except InvalidInput as error:
+        named = error.detail.get("origin", "")
+        messages.error(request, f"{error.message} {named}".strip())
+    return redirect("organization_settings")
 
 
 @require_GET

@@ -134,7 +134,8 @@ def move_workflow(*, actor: Actor, workflow_id: UUID, project_id: UUID) -> Workf
             target_type="workflow",
             target_id=workflow.pk,
             summary=workflow.name,
-            data={"before": str(before), "after": str(target)},
+            before={"project": str(before)},
+            after={"project": str(target)},
         )
     return workflow
 
