@@ -310,6 +310,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "billing.tasks.settle_overdue_holds",
         "schedule": timedelta(minutes=5),
     },
+    "tend-invitations": {"task": "orgs.tasks.tend_invitations", "schedule": timedelta(minutes=2)},
+    "close-organizations": {
+        "task": "orgs.tasks.close_organizations",
+        "schedule": timedelta(minutes=5),
+    },
+    "tend-archives": {"task": "files.tasks.tend_archives", "schedule": timedelta(minutes=5)},
     "forget-old-accounts-rows": {
         "task": "accounts.tasks.forget_old_rows",
         "schedule": timedelta(hours=6),
@@ -323,6 +329,12 @@ KEY_USE_FLUSH_SECONDS = (
     60.0  # how often a process writes when keys were last used; 0: only when asked
 )
 VIEWFLOW = {"AUTOREGISTER": False}
+
+# --- organizations
+INVITATION_DAYS = env.int("INVITATION_DAYS", default=7)
+INVITATIONS_PER_HOUR = env.int("INVITATIONS_PER_HOUR", default=60)
+ORGANIZATION_GRACE_DAYS = env.int("ORGANIZATION_GRACE_DAYS", default=14)
+ARCHIVE_DAYS = env.int("ARCHIVE_DAYS", default=7)
 
 # --- the outside world
 OUTGOING_ALLOW = networks("OUTGOING_ALLOW")
