@@ -21,6 +21,9 @@ class Door:
     `verb`: what the caller needs; "" means no more than being signed in. `target`: which row of
     the world its address names. `guest`: what somebody gets who holds no verb but may see what was
     shared with them. `body`: what is sent, made from the world whose rows it shall name.
+    `open`: what those get who are not signed in, where that is not the way to the sign-in.
+    `alone`: what a person without an organization gets, where that is not a refusal. `leave`: the
+    roles that get in without holding the verb, because the row is about themselves.
     """
 
     verb: str = ""
@@ -29,6 +32,9 @@ class Door:
     body: Callable[[World], dict[str, Any]] = field(default=lambda world: {})
     person: bool = False
     own: frozenset[int] = frozenset({200, 201, 204, 302})
+    open: frozenset[int] | None = None
+    alone: frozenset[int] = frozenset({REFUSED})
+    leave: frozenset[str] = frozenset()
 
 
 def shared(verb: str, target: str = "", **more: Any) -> Door:
@@ -88,7 +94,9 @@ DOORS: dict[str, Door] = {
     "PATCH /api/v1/members/<pk>/": Door(
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),
-    "DELETE /api/v1/members/<pk>/": Door("member.manage", "member", person=True),
+    "DELETE /api/v1/members/<pk>/": Door(
+        "member.manage", "member", person=True, leave=frozenset({"member"})
+    ),
     "GET /api/v1/keys/": Door("key.manage"),
     "POST /api/v1/keys/": Door(
         "key.manage", body=lambda w: {"name": "n", "scopes": ["key.manage"]}
@@ -156,11 +164,11 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/trace/<trace_id>/": Door("run.view", "trace"),
     # -- pages
     "GET /": Door("org.view"),
-    "GET /navigation/": Door(),
+    "GET /navigation/": Door(alone=frozenset({200})),
     "GET /organization/": Door("org.view"),
     "POST /organization/": Door("org.manage", body=lambda w: {"name": "New"}),
     "POST /organization/switch/": Door(
-        body=lambda w: {"organization": str(w.organization.pk)}
+        body=lambda w: {"organization": str(w.organization.pk)}, alone=frozenset({302})
     ),
     "POST /organization/members/": Door(
         "member.manage", body=lambda w: {"email": "x@example.com", "role": "member"},
@@ -169,7 +177,9 @@ DOORS: dict[str, Door] = {
     "POST /organization/members/<pk>/role/": Door(
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),
-    "POST /organization/members/<pk>/remove/": Door("member.manage", "member"),
+    "POST /organization/members/<pk>/remove/": Door(
+        "member.manage", "member", leave=frozenset({"member"})
+    ),
     "GET /keys/": Door("key.manage"),
     "GET /keys/new/": Door("key.manage"),
     "POST /keys/new/": Door(
