@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rest_framework import viewsets
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -28,7 +29,13 @@ class OrgAccess:
         self.actor = actor_of(request)
         name = getattr(self, "action", None) or (request.method or "").lower()
         if name not in self.granted:
-            require(self.actor, self.verbs.get(name) or self.verbs["*"])
+            require(self.actor, self._verb_of(name, request))
+
+    def _verb_of(self, name: str, request: Request) -> str:
+        verb = self.verbs.get(name) or self.verbs.get("*")
+        if verb is None:  # asked before DRF looks whether it takes the method at all
+            raise MethodNotAllowed(str(request.method))
+        return verb
 
 
 class OrgAPIView(OrgAccess, APIView):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.test import Client, override_settings
 from django.utils.timezone import now
 
@@ -222,6 +222,9 @@ def operators(ours: World) -> Iterator[Caller]:
         user = UserFactory(email=f"{group.pk}-operator@example.com", is_staff=True)
         user.groups.add(group)
         yield _operator(f"operator: {group.name}", user, ours)
+    looker = UserFactory(email="looking@example.com", is_staff=True)
+    looker.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    yield _operator("operator who may look", looker, ours)
     top = UserFactory(email="superuser@example.com", is_staff=True, is_superuser=True)
     yield _operator("superuser", top, ours)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
-from django.contrib.auth.models import Permission
 
 from tests.doors import HIDDEN, REFUSED
 from tests.matrix import routes
