@@ -115,7 +115,7 @@ def _start(info: ProcessInfo) -> HumanTask:
     info.version = single_decision_version()
     ApprovalFlow.n_begin.run(info=info)
     task = info.tasks.get()
-    _log("opened", system_actor(info.organization_id), task, requester=info.requester_id)
+    _log("bpm.task.opened", system_actor(info.organization_id), task, requester=info.requester_id)
     return task
 
 
@@ -126,7 +126,7 @@ def claim_task(*, actor: Actor, task_id: UUID | str) -> HumanTask:
         _require_deciding(actor, task)
         if task.status != HumanTask.Status.CLAIMED:
             _set_holder(task, actor.user_id)
-            _log("claimed", actor, task)
+            _log("bpm.task.claimed", actor, task)
         return task
 
 
@@ -144,7 +144,7 @@ def release_task(*, actor: Actor, task_id: UUID | str) -> HumanTask:
         if task.status != HumanTask.Status.CLAIMED:
             raise TaskNotClaimed(_("Nobody has claimed this task."), task=str(task.pk))
         _set_holder(task, None)
-        _log("released", actor, task)
+        _log("bpm.task.released", actor, task)
         return task
 
 
@@ -186,7 +186,7 @@ def decide_task(
             snapshot_sha256=task.process.snapshot_sha256,
         )
         _close(task, action_id)
-        _log("decided", actor, task, outcome=action_id, decision=decision.pk)
+        _log("bpm.task.decided", actor, task, outcome=action_id, decision=decision.pk)
         activation.begin()
         activation.execute()
         return decision
@@ -207,7 +207,7 @@ def comment_task(*, actor: Actor, task_id: UUID | str, text: str) -> Comment:
     comment = Comment.objects.create(
         organization_id=task.organization_id, task=task, author_id=author_id, text=_clean_text(text)
     )
-    _log("commented", actor, task, comment=comment.pk)
+    _log("bpm.task.commented", actor, task, comment=comment.pk)
     return comment
 
 
@@ -244,7 +244,7 @@ def _cancel(info: ProcessInfo, reason: str) -> bool:
         info.save(update_fields=["outcome", "finished_at", "updated_at"])
         cancelled = subject_of(info.kind).cancelled
         for task in HumanTask.objects.filter(pk__in=waiting).select_related("process"):
-            _log("cancelled", system_actor(info.organization_id), task, reason=reason)
+            _log("bpm.task.cancelled", system_actor(info.organization_id), task, reason=reason)
             if cancelled:
                 cancelled(task)
     return True
@@ -307,7 +307,7 @@ def _clean_text(text: str) -> str:
 
 def _log(event: str, actor: Actor, task: HumanTask, **data: object) -> None:
     record(
-        f"bpm.task.{event}",
+        event,
         actor=actor,
         target_type="bpm.task",
         target_id=task.pk,

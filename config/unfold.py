@@ -31,6 +31,10 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
             "bpm.decision": "how_to_reg",
             "bpm.comment": "chat",
             "audit.entry": "history",
+            "audit.chain": "link",
+            "audit.seal": "verified",
+            "audit.sealedentry": "playlist_add_check",
+            "audit.dailycount": "bar_chart",
         },
     ),
     (
@@ -84,6 +88,7 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
             "django_celery_beat.crontabschedule": "event_repeat",
             "django_celery_beat.clockedschedule": "alarm",
             "files.storedfile": "draft",
+            "files.export": "ios_share",
             "workflows.workerprocess": "memory",
             "bpm.definition": "account_tree",
             "bpm.definitionversion": "layers",

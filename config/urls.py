@@ -19,7 +19,7 @@ handler404 = "core.refusals.not_found"
 handler500 = "core.refusals.server_error"
 
 API_ROOMS = ("orgs", "billing", "bpm", "files", "llm", "workflows")
-PAGE_ROOMS = ("orgs", "billing", "bpm", "llm", "workflows")
+PAGE_ROOMS = ("orgs", "billing", "bpm", "files", "llm", "workflows")
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),

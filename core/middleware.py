@@ -7,11 +7,12 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.http import HttpRequest, HttpResponseBase
 
+from core.origin import bind_origin, origin_of, unbind_origin
 from core.trace import bind_trace_id, trace_id_from, traceparent_of, unbind_trace_id
 
 
 class TraceMiddleware:
-    """Gives every request a trace id and tells the caller which."""
+    """Gives every request a trace id, tells the caller which, and notes where it came from."""
 
     sync_capable = True
     async_capable = True
@@ -25,23 +26,28 @@ class TraceMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self._async:
             return self._answer_async(request)
-        token, trace_id = self._bind(request)
+        tokens, trace_id = self._bind(request)
         try:
             return self._stamp(self.get_response(request), trace_id)
         finally:
-            unbind_trace_id(token)
+            self._unbind(tokens)
 
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
-        token, trace_id = self._bind(request)
+        tokens, trace_id = self._bind(request)
         try:
             return self._stamp(await self.get_response(request), trace_id)
         finally:
-            unbind_trace_id(token)
+            self._unbind(tokens)
 
     @staticmethod
-    def _bind(request: HttpRequest) -> tuple[Any, str]:
+    def _bind(request: HttpRequest) -> tuple[tuple[Any, Any], str]:
         trace_id = trace_id_from({name.lower(): value for name, value in request.headers.items()})
-        return bind_trace_id(trace_id), trace_id
+        return (bind_trace_id(trace_id), bind_origin(origin_of(request))), trace_id
+
+    @staticmethod
+    def _unbind(tokens: tuple[Any, Any]) -> None:
+        unbind_trace_id(tokens[0])
+        unbind_origin(tokens[1])
 
     @staticmethod
     def _stamp(response: HttpResponseBase, trace_id: str) -> HttpResponseBase:

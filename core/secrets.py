@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import os
 import secrets
 from collections.abc import Iterator
@@ -45,8 +46,8 @@ def generate_key() -> str:
 
 
 @lru_cache(maxsize=8)
-def _ring(text: str) -> dict[str, AESGCM]:
-    ring: dict[str, AESGCM] = {}
+def _keys(text: str) -> dict[str, bytes]:
+    ring: dict[str, bytes] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         key_id, _, encoded = entry.partition(":")
         try:
@@ -57,10 +58,35 @@ def _ring(text: str) -> dict[str, AESGCM]:
             raise SecretUnreadable("A key of SECRET_KEYS is not base64.", key=key_id) from error
         if len(key) != 32 or not key_id or key_id in ring:
             raise SecretUnreadable("SECRET_KEYS needs distinct ids and 32-byte keys.", key=key_id)
-        ring[key_id] = AESGCM(key)
+        ring[key_id] = key
     if not ring:
         raise SecretUnreadable("SECRET_KEYS holds no key.")
     return ring
+
+
+@lru_cache(maxsize=8)
+def _ring(text: str) -> dict[str, AESGCM]:
+    return {key_id: AESGCM(key) for key_id, key in _keys(text).items()}
+
+
+def sign(message: bytes, purpose: str) -> str:
+    """`key id:hex` of an HMAC-SHA256 under a key derived for `purpose` from the ring's first."""
+    key_id, key = next(iter(_keys(settings.SECRET_KEYS).items()))
+    return f"{key_id}:{_mac(key, message, purpose)}"
+
+
+def is_signed(message: bytes, purpose: str, signature: str) -> bool:
+    """Whether `sign` made it under any key of the ring. Raises SecretUnreadable: key not there."""
+    key_id, _, mac = signature.partition(":")
+    key = _keys(settings.SECRET_KEYS).get(key_id)
+    if key is None:
+        raise SecretUnreadable("The key of this signature is not in SECRET_KEYS.", key=key_id)
+    return hmac.compare_digest(mac, _mac(key, message, purpose))
+
+
+def _mac(key: bytes, message: bytes, purpose: str) -> str:
+    derived = hmac.digest(key, b"loomwork:" + purpose.encode(), "sha256")
+    return hmac.new(derived, message, "sha256").hexdigest()
 
 
 def _seal(text: str, place: bytes) -> str:

@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from core.admin import ReadOnlyAdmin
-from files.models import StoredFile
+from files.models import Export, StoredFile
 
 
 @admin.register(StoredFile)
@@ -12,4 +12,16 @@ class StoredFileAdmin(ReadOnlyAdmin):
     list_filter = ("kind", "content_type", "created_at")
     list_select_related = ("organization",)
     search_fields = ("name", "=id", "=sha256", "organization__name")
+    ordering = ("-id",)
+
+
+@admin.register(Export)
+class ExportAdmin(ReadOnlyAdmin):
+    list_display = (
+        "source", "organization", "format", "state", "done", "total", "error", "created_at",
+        "finished_at", "expires_at",
+    )  # fmt: skip
+    list_filter = ("state", "source", "format", "created_at")
+    list_select_related = ("organization",)
+    search_fields = ("=id", "=trace_id", "organization__name")
     ordering = ("-id",)

@@ -22,3 +22,20 @@ class StorageUnavailable(DomainError):
 
     code = "storage_unavailable"
     status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class ExportFinished(DomainError):
+    """The export is done, failed or cancelled; there is nothing left to cancel."""
+
+    code = "export_finished"
+
+
+class ExportNotReady(DomainError):
+    """The export has no file yet, or not any more."""
+
+    code = "export_not_ready"
+
+
+class TooManyExports(DomainError):
+    code = "too_many_exports"
+    status = HTTPStatus.TOO_MANY_REQUESTS

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from core.models import TenantModel, TenantQuerySet
+from files.sources import all_sources, label_of
 from orgs.access import can
 
 if TYPE_CHECKING:
     from orgs.access import Actor
 
 
+EXPORT_KIND = "export"
+
+
 class StoredFileQuerySet(TenantQuerySet):
     def visible_to(self, actor: Actor) -> Self:
-        """Files of the actor's organization, if the actor may see files at all."""
-        return self.of(actor.organization_id) if can(actor, "file.view") else self.none()
+        """Files of the actor's organization, if the actor may see files at all.
+
+        An export's file is had through the export alone: it asks for the right to what is inside.
+        """
+        if not can(actor, "file.view"):
+            return self.none()
+        return self.of(actor.organization_id).exclude(kind=EXPORT_KIND)
 
 
 class StoredFile(TenantModel):
@@ -40,3 +50,91 @@ class StoredFile(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ExportQuerySet(TenantQuerySet):
+    def visible_to(self, actor: Actor) -> Self:
+        """Exports of what the actor may see, whoever in the organization started them."""
+        allowed = [source.name for source in all_sources() if can(actor, source.verb)]
+        return self.of(actor.organization_id).filter(source__in=allowed)
+
+    def lapsed(self, at: datetime) -> Self:
+        """Claimed by a worker that gives no more signs of life."""
+        return self.filter(state=Export.State.RUNNING, heartbeat_at__lt=at)
+
+
+class Export(TenantModel):
+    """Rows of one source, written to a file in the background.
+
+    A worker claims it by raising `epoch`; whatever it writes later counts only while the epoch is
+    still its own. `done` of `total` rows are written; `total` is unknown before the worker begins.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("Queued")
+        RUNNING = "running", _("Running")
+        SUCCEEDED = "succeeded", _("Succeeded")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
+        EXPIRED = "expired", _("Expired")
+
+    class Format(models.TextChoices):
+        CSV = "csv", "CSV"
+        JSONL = "jsonl", "JSON Lines"
+
+    source = models.CharField(_("source"), max_length=40)
+    format = models.CharField(_("format"), max_length=8, choices=Format)
+    filters: models.JSONField[Any, Any] = models.JSONField(_("filters"), default=dict)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.QUEUED)
+    done = models.PositiveBigIntegerField(_("rows written"), default=0)
+    total = models.PositiveBigIntegerField(_("rows"), null=True)
+    error = models.CharField(_("error"), max_length=60, blank=True)
+    file = models.ForeignKey(
+        StoredFile, models.SET_NULL, null=True, related_name="+", verbose_name=_("file")
+    )
+    user_id = models.UUIDField(null=True, editable=False)
+    api_key_id = models.UUIDField(null=True, editable=False)
+    support_id = models.UUIDField(null=True, editable=False)
+    role = models.CharField(max_length=16, blank=True, editable=False)
+    trace_id = models.CharField(_("trace id"), max_length=32)
+    epoch = models.PositiveIntegerField(default=0, editable=False)
+    heartbeat_at = models.DateTimeField(null=True, editable=False)
+    finished_at = models.DateTimeField(_("finished"), null=True)
+    expires_at = models.DateTimeField(_("expires"), null=True)
+
+    objects = ExportQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("export")
+        verbose_name_plural = _("exports")
+        indexes = (
+            models.Index(fields=("organization", "-id"), name="export_org_newest"),
+            models.Index(
+                fields=("heartbeat_at",),
+                name="export_running",
+                condition=models.Q(state="running"),
+            ),
+            models.Index(
+                fields=("expires_at",),
+                name="export_to_expire",
+                condition=models.Q(state="succeeded"),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.format}"
+
+    @property
+    def finished(self) -> bool:
+        return self.state not in {self.State.QUEUED, self.State.RUNNING}
+
+    @property
+    def percent(self) -> int:
+        if self.state == self.State.SUCCEEDED:
+            return 100
+        return min(99, 100 * self.done // self.total) if self.total else 0
+
+    @property
+    def label(self) -> str:
+        """What it is an export of, for people."""
+        return str(label_of(self.source))

@@ -58,10 +58,9 @@ def update_provider(*, actor: Actor, provider_id: UUID, **changes: Any) -> Provi
         changes["name"] = _named(changes["name"])
     if "base_url" in changes and provider.kind != Provider.Kind.OFFLINE:
         changes["base_url"] = _address(changes["base_url"])
-    for field, value in changes.items():
-        setattr(provider, field, value)
+    before = _replace(provider, changes)
     _save(provider)
-    _note("llm.provider.updated", actor, provider, fields=sorted(changes))
+    _note("llm.provider.updated", actor, provider, before, changes, fields=sorted(changes))
     return provider
 
 
@@ -125,10 +124,9 @@ def update_model(
         model.provider = _provider_of(actor, provider_id)
     if "name" in changes:
         changes["name"] = _named(changes["name"])
-    for field, value in changes.items():
-        setattr(model, field, value)
+    before = _replace(model, changes)
     _save(model)
-    _note("llm.model.updated", actor, model, fields=sorted(changes))
+    _note("llm.model.updated", actor, model, before, changes, fields=sorted(changes))
     return model
 
 
@@ -186,7 +184,22 @@ def _save(row: Provider | Model) -> None:
         raise NameTaken("This name is taken.", name=row.name) from None
 
 
-def _note(action: str, actor: Actor, row: Provider | Model, **data: Any) -> None:
+def _replace(row: Provider | Model, changes: dict[str, Any]) -> dict[str, Any]:
+    """Set the fields; returns what they were. The trail masks the secret among them."""
+    before = {field: getattr(row, field) for field in changes}
+    for field, value in changes.items():
+        setattr(row, field, value)
+    return before
+
+
+def _note(
+    action: str,
+    actor: Actor,
+    row: Provider | Model,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    **data: Any,
+) -> None:
     record(
         action,
         actor=actor,
@@ -194,4 +207,6 @@ def _note(action: str, actor: Actor, row: Provider | Model, **data: Any) -> None
         target_id=row.pk,
         summary=row.name,
         data=data,
+        before=before,
+        after=after,
     )

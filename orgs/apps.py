@@ -18,4 +18,5 @@ class Config(AppConfig):
         section = _("Organization")
         register_nav(section, _("API keys"), "key", "api_keys", 910, verb="key.manage")
         register_nav(section, _("Members"), "group", "organization_settings", 920)
+        register_nav(section, _("Audit trail"), "history", "audit", 930, verb="audit.view")
         register_dashboard_kpi("people", count_people, 30)

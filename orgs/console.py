@@ -20,23 +20,23 @@ class AuditedAdmin(ConsoleAdmin):
     """
 
     def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
-        self._note(request, obj, "added", message)
+        self._note(f"console.{obj._meta.label_lower}.added", request, obj, message)
         return super().log_addition(request, obj, message)
 
     def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
-        self._note(request, obj, "changed", message)
+        self._note(f"console.{obj._meta.label_lower}.changed", request, obj, message)
         return super().log_change(request, obj, message)
 
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
-        self._note(request, obj, "deleted", [])
+        self._note(f"console.{obj._meta.label_lower}.deleted", request, obj, [])
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         for obj in queryset:
-            self._note(request, obj, "deleted", [])
+            self._note(f"console.{obj._meta.label_lower}.deleted", request, obj, [])
         super().delete_queryset(request, queryset)
 
-    def _note(self, request: HttpRequest, obj: Any, what: str, message: Any) -> None:
+    def _note(self, action: str, request: HttpRequest, obj: Any, message: Any) -> None:
         if obj.organization_id is None:
             return
         fields = [
@@ -47,7 +47,7 @@ class AuditedAdmin(ConsoleAdmin):
             for name in change.get("fields", ())
         ]
         record(
-            f"console.{obj._meta.label_lower}.{what}",
+            action,
             actor=operator_actor(obj.organization_id, request.user.pk),
             target_type=obj._meta.model_name,
             target_id=obj.pk,

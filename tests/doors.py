@@ -22,8 +22,7 @@ class Door:
     the world its address names. `guest`: what somebody gets who holds no verb but may see what was
     shared with them. `body`: what is sent, made from the world whose rows it shall name.
     `open`: what those get who are not signed in, where that is not the way to the sign-in.
-    `alone`: what a person without an organization gets, where that is not a refusal. `leave`: the
-    roles that get in without holding the verb, because the row is about themselves.
+    `alone`: what a person without an organization gets, where that is not a refusal.
     """
 
     verb: str = ""
@@ -34,7 +33,6 @@ class Door:
     own: frozenset[int] = frozenset({200, 201, 204, 302})
     open: frozenset[int] | None = None
     alone: frozenset[int] = frozenset({REFUSED})
-    leave: frozenset[str] = frozenset()
 
 
 def shared(verb: str, target: str = "", **more: Any) -> Door:
@@ -67,6 +65,10 @@ def new_provider(world: World) -> dict[str, Any]:
     }
 
 
+def new_export(world: World) -> dict[str, Any]:
+    return {"source": "audit", "format": "csv"}
+
+
 def new_model(world: World) -> dict[str, Any]:
     return {
         "name": "new",
@@ -94,9 +96,7 @@ DOORS: dict[str, Door] = {
     "PATCH /api/v1/members/<pk>/": Door(
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),
-    "DELETE /api/v1/members/<pk>/": Door(
-        "member.manage", "member", person=True, leave=frozenset({"member"})
-    ),
+    "DELETE /api/v1/members/<pk>/": Door("member.manage", "member", person=True),
     "GET /api/v1/keys/": Door("key.manage"),
     "POST /api/v1/keys/": Door(
         "key.manage", body=lambda w: {"name": "n", "scopes": ["key.manage"]}
@@ -105,6 +105,11 @@ DOORS: dict[str, Door] = {
     "DELETE /api/v1/keys/<pk>/": Door("key.manage", "key"),
     "GET /api/v1/audit/": Door("audit.view"),
     "GET /api/v1/audit/<pk>/": Door("audit.view", "entry"),
+    "GET /api/v1/audit/statistics/": Door("audit.view"),
+    "GET /api/v1/audit/events/": Door("audit.view"),
+    "GET /api/v1/audit/chain/": Door("audit.view"),
+    "GET /api/v1/audit/retention/": Door("org.manage"),
+    "PUT /api/v1/audit/retention/": Door("org.manage", body=lambda w: {"days": 400}),
     # -- billing
     "GET /api/v1/wallet/": Door("wallet.view"),
     "POST /api/v1/wallet/top-up/": Door("wallet.topup", body=lambda w: {"amount": 5, "ref": "r"}),
@@ -129,6 +134,17 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/files/": Door("file.view"),
     "GET /api/v1/files/<pk>/": Door("file.view", "file"),
     "GET /api/v1/files/<pk>/download/": Door("file.view", "file"),
+    "GET /api/v1/exports/": Door(guest=EMPTY),
+    "POST /api/v1/exports/": Door("audit.view", body=new_export, own=frozenset({202})),
+    "GET /api/v1/exports/sources/": Door(guest=EMPTY),
+    "GET /api/v1/exports/<pk>/": Door("audit.view", "export"),
+    "POST /api/v1/exports/<pk>/cancel/": Door("audit.view", "export", own=frozenset({409})),
+    "GET /api/v1/exports/<pk>/download/": Door("audit.view", "export"),
+    "GET /exports/": Door("org.view"),
+    "POST /exports/": Door("audit.view", body=new_export),
+    "GET /exports/<pk>/": Door("audit.view", "export"),
+    "POST /exports/<pk>/cancel/": Door("audit.view", "export"),
+    "GET /exports/<pk>/download/": Door("audit.view", "export"),
     # -- llm
     "GET /api/v1/models/": Door("model.view"),
     "POST /api/v1/models/": Door("model.manage", body=new_model),
@@ -177,9 +193,11 @@ DOORS: dict[str, Door] = {
     "POST /organization/members/<pk>/role/": Door(
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),
-    "POST /organization/members/<pk>/remove/": Door(
-        "member.manage", "member", leave=frozenset({"member"})
-    ),
+    "POST /organization/members/<pk>/remove/": Door("member.manage", "member"),
+    "GET /audit/": Door("audit.view"),
+    "GET /audit/<pk>/": Door("audit.view", "entry"),
+    "GET /audit/statistics/": Door("audit.view"),
+    "POST /audit/retention/": Door("org.manage", body=lambda w: {"days": "400"}),
     "GET /keys/": Door("key.manage"),
     "GET /keys/new/": Door("key.manage"),
     "POST /keys/new/": Door(

@@ -8,14 +8,15 @@ from typing import Any
 from django.utils.timezone import now
 
 from accounts.tests.factories import UserFactory
-from audit.models import Entry
+from audit.models import Chain, DailyCount, Entry, Seal, SealedEntry
+from audit.sealing import seal_next
 from billing.models import Hold, LedgerEntry, UsageRecord, Wallet
 from billing.tests.factories import PriceFactory, WalletFactory
 from bpm.actions import comment_task, decide_task
 from bpm.models import Comment, Decision, HumanTask
 from bpm.tests.factories import make_task
 from core.ids import new_trace_id
-from files.models import StoredFile
+from files.models import Export, StoredFile
 from files.tests.factories import file_of
 from llm.models import Model, Provider
 from llm.tests.factories import ModelFactory, ProviderFactory
@@ -32,7 +33,7 @@ EVERYBODY = [f"role:{role}" for role in Role.values]
 KEPT = (
     Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, Step, Event, RunWait, Signal,
     HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry, UsageRecord, Provider,
-    Model, Entry,
+    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 
@@ -80,7 +81,27 @@ def make_world(mark: str) -> World:
         data={"said": mark},
         trace_id=world.trace_id,
     )
+    _add_export(world)
+    seal_next(organization.pk)
     return world
+
+
+def _add_export(world: World) -> None:
+    """One that is done, of the trail."""
+    world.rows.export = Export.objects.create(
+        organization=world.organization,
+        source="audit",
+        format=Export.Format.CSV,
+        filters={"q": world.mark},
+        state=Export.State.SUCCEEDED,
+        done=1,
+        total=1,
+        file=file_of(world.owner, world.mark.encode(), name=f"{world.mark}.csv", kind="export"),
+        user_id=world.owner.user_id,
+        trace_id=world.trace_id,
+        finished_at=now(),
+        expires_at=now() + timedelta(days=7),
+    )
 
 
 def _add_keys(world: World) -> None:

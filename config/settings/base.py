@@ -315,6 +315,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "billing.tasks.settle_overdue_holds",
         "schedule": timedelta(minutes=5),
     },
+    "seal-audit": {"task": "audit.tasks.seal", "schedule": timedelta(minutes=1)},
+    "check-audit": {"task": "audit.tasks.check", "schedule": timedelta(days=1)},
+    "prune-audit": {"task": "orgs.tasks.prune_audit", "schedule": timedelta(hours=1)},
+    "sweep-exports": {"task": "files.tasks.sweep", "schedule": timedelta(seconds=30)},
 }
 VIEWFLOW = {"AUTOREGISTER": False}
 

@@ -215,6 +215,12 @@ def is_same(value: object, other: object) -> bool:
     return value == other
 
 
+@register.filter
+def at(values: Mapping[Any, Any], key: object) -> Any:
+    """What a mapping holds under a key that a template only has as a variable; None: nothing."""
+    return values.get(key)
+
+
 @register.simple_tag(takes_context=True)
 def ui_panel(context: Context, panel: Panel, values: Mapping[str, Any]) -> SafeString:
     """A panel's template with what it read: each value by its name, and all of them as `panel`."""

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-
 from django.db.models import QuerySet
-from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import mixins
@@ -15,6 +11,7 @@ from rest_framework.request import Request
 
 from files.actions import open_file
 from files.api.serializers import FileQuerySerializer, StoredFileSerializer
+from files.attachment import Attachment, attachment_of
 from files.models import StoredFile
 from orgs.api.access import OrgViewSet
 
@@ -27,15 +24,6 @@ FILE = {
     "kind": "workflows.source",
     "created_at": "2026-11-20T12:00:00Z",
 }
-
-
-class Attachment(FileResponse):
-    """A file response that an ASGI server streams too, instead of reading it whole first."""
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        chunks: Iterator[bytes] = iter(self)
-        while chunk := await asyncio.to_thread(next, chunks, b""):
-            yield chunk
 
 
 @extend_schema_view(
@@ -77,12 +65,4 @@ class FileViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
     def download(self, request: Request, pk: str) -> Attachment:
         """Always an attachment that no browser may sniff: strangers wrote it."""
         file = self.get_object()
-        response = Attachment(
-            open_file(file),
-            as_attachment=True,
-            filename=file.name,
-            content_type=file.content_type,
-        )
-        response["X-Content-Type-Options"] = "nosniff"
-        response["Cache-Control"] = "private, no-store"
-        return response
+        return attachment_of(file, open_file(file))

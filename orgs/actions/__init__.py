@@ -1,5 +1,6 @@
 """Every write of orgs. One transaction and one audit entry each."""
 
+from orgs.actions.audit import set_audit_retention
 from orgs.actions.keys import create_key, end_keys, revoke_key
 from orgs.actions.members import add_member, change_role, remove_member
 from orgs.actions.organizations import found_at_signup, found_organization, rename_organization
@@ -16,4 +17,5 @@ __all__ = [
     "remove_member",
     "rename_organization",
     "revoke_key",
+    "set_audit_retention",
 ]

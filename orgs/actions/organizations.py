@@ -65,6 +65,7 @@ def rename_organization(*, actor: Actor, name: str) -> Organization:
         actor=actor,
         target_type="organization",
         target_id=organization.pk,
-        data={"before": before, "after": organization.name},
+        before={"name": before},
+        after={"name": organization.name},
     )
     return organization

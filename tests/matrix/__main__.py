@@ -41,15 +41,15 @@ def report() -> int:
     everybody = list(callers(*worlds))
     worlds.settle()
     for caller in everybody:
-        with _told(f"{caller.name}", findings):
+        with Told(f"{caller.name}", findings):
             walking.walk(caller, worlds, findings)
             if not caller.api_only:
                 console.walk(caller, worlds, findings)
     for name, part in (("the console", console_probes.everything), ("probes", probes.everything),
                        ("times", timing.walk)):  # fmt: skip
-        with _told(name, findings):
+        with Told(name, findings):
             part(worlds, findings)
-    with _told("the gateway", findings):
+    with Told("the gateway", findings):
         gateway.walk(worlds, findings)
     undeclared = walking.undeclared() + console.undeclared()
     for line in [*findings.leaks, *(f"undeclared: {name}" for name in undeclared)]:
@@ -64,7 +64,7 @@ def report() -> int:
     return int(bool(findings.leaks or undeclared))
 
 
-class _told:
+class Told:
     """One line for each part as it ends."""
 
     def __init__(self, name: str, findings: walking.Findings) -> None:

@@ -50,9 +50,7 @@ def walk(worlds: Worlds, findings: Findings) -> None:
     asyncio.run(_walk(list(credentials(worlds)), worlds, findings))
 
 
-async def _walk(
-    callers: list[tuple[str, str, int]], worlds: Worlds, findings: Findings
-) -> None:
+async def _walk(callers: list[tuple[str, str, int]], worlds: Worlds, findings: Findings) -> None:
     model = f"{worlds.ours.mark}-model"
     try:
         for who, authorization, found in callers:

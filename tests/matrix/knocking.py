@@ -1,4 +1,4 @@
-"""To knock at a door and see everything that happens: the answer, the statements, no traces left."""
+"""To knock at a door and see all that happens: the answer, the statements; nothing stays."""
 
 from __future__ import annotations
 
@@ -128,13 +128,14 @@ def text_of(response: Any) -> str:
 _CHANGING = re.compile(
     r"\"trace_id\": ?\"\w*\"|'(?:X-Request-ID|traceparent|Content-Length|Date|Server-Timing|ETag|"
     r"(?:X-)?RateLimit[\w-]*)': '[^']*'|csrf\w*\W+(?:value=|=)?\W*\w{32,64}|nonce[=-]\W*[\w+/=-]+|"
-    r"X-CSRFToken\W+\w+",
+    r"X-CSRFToken\W+\w+|expires=[^;]+GMT|page:[\w-]{36}|\d+\W(?:seconds?|minutes?) ago",
     re.IGNORECASE,
 )
 
 
-def settled(text: str) -> str:
-    """An answer without what differs from call to call: trace id, CSRF token, nonce, rates."""
+def settled(response: Any) -> str:
+    """An answer without what differs from call to call: trace id, CSRF token, clock, rates."""
+    text = text_of(response).replace(response.headers.get("X-Request-ID", "-"), "")
     return _CHANGING.sub("", text)
 
 

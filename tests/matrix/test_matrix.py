@@ -18,15 +18,15 @@ from tests.worlds import make_world
 pytestmark = pytest.mark.services
 AT_THE_CONSOLE = ("owner elsewhere", "operator without groups", "superuser")
 """Here, for the time it takes; `make matrix` sends everybody."""
-PROBES = (probes.look_ups, probes.other_methods, probes.cached_answers, probes.searches,
-          probes.bodies, probes.naming, probes.replays, probes.growth)  # fmt: skip
+ONCE_IS_ENOUGH = ("admin", "builder", "approver", "invented key", "token with", "expired token")
+"""Like others that are sent: here left out for the time it takes."""
 
 
 @pytest.fixture(scope="module")
 def worlds(django_db_setup, django_db_blocker):
     """Two organizations for the whole module: each knock undoes what it did."""
     with django_db_blocker.unblock(), transaction.atomic():
-        made = walking.Worlds(make_world("ALPHA-A"), make_world("CANARY-B"))
+        made = walking.Worlds(make_world("ALPHA-A"), make_world("CANARY-B"), thorough=False)
         made.everybody = {caller.name: caller for caller in callers(*made)}
         made.settle()
         yield made
@@ -60,10 +60,11 @@ def test_what_is_walked_is_what_is_served():
 
 
 def test_everybody_gets_as_far_as_is_declared(worlds, findings):
-    for caller in worlds.everybody.values():
-        walking.walk(caller, worlds, findings)
+    for name, caller in worlds.everybody.items():
+        if not name.startswith(ONCE_IS_ENOUGH):
+            walking.walk(caller, worlds, findings)
 
-    assert findings.pairs > 5000
+    assert findings.pairs > 3000
     assert findings.leaks == []
 
 
@@ -80,7 +81,7 @@ def test_the_console_tells_nothing_by_filters_or_choices(worlds, findings):
     assert findings.leaks == []
 
 
-@pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.__name__)
+@pytest.mark.parametrize("probe", probes.PROBES, ids=lambda probe: probe.__name__)
 def test_another_organization_does_not_show_through(worlds, findings, probe):
     probe(signed_in(worlds.ours.people[Role.OWNER]), worlds, findings)
 

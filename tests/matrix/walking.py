@@ -36,6 +36,8 @@ class Worlds:
     ours: World
     theirs: World
     before: dict[str, dict[str, Any]] = field(default_factory=dict)
+    thorough: bool = True
+    """The suite asks less often than `make matrix`, but of everything."""
 
     def settle(self) -> None:
         """Call this when all who will knock are there: some of them are rows themselves."""

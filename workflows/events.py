@@ -1,0 +1,12 @@
+"""What workflows records. What happens inside a run is in the run's own events."""
+
+from django.utils.translation import gettext_lazy as _
+
+from audit.events import register
+
+register("workflows.version.imported", _("Version imported"), workflow=str, checksum=str)
+register(
+    "workflows.version.published", _("Version published"), workflow=str, checksum=str, before=str
+)
+register("workflows.run.started", _("Run started"), workflow=str, trigger=str)
+register("workflows.run.cancelled", _("Run cancelled"), workflow=str, reason=str)
