@@ -1,13 +1,33 @@
-"""allauth's seams: what a sign-up stores."""
+"""allauth's seams: what a sign-up stores, who may guess, what is noted, how secrets are kept."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.account.internal.stagekit import unstash_login
+from allauth.account.internal.userkit import filter_users_by_email
+from allauth.account.models import EmailAddress
+from allauth.core import context
+from allauth.core.internal.httpkit import is_headless_request
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.usersessions.adapter import DefaultUserSessionsAdapter
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
+from accounts import lockout
+from accounts.actions.sessions import end_families, end_rows
 from accounts.models import User
+from accounts.security import Kind, note, note_notice
 from accounts.signup import run_signup_steps
+from core.palette import BRAND
+from core.secrets import seal, unseal
+
+FACTOR_PLACE = "mfa_authenticator|data"
+"""Where factors' secrets stand. allauth encrypts before a row has its key, so no row is named."""
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -17,5 +37,99 @@ class AccountAdapter(DefaultAccountAdapter):
         user.name = str(details.get("name") or "").strip()
         saved: User = super().save_user(request, user, form, commit)
         if commit:
+            note(Kind.SIGNED_UP, user_id=saved.pk)
             run_signup_steps(saved, str(details.get("organization") or "").strip())
         return saved
+
+    def format_email_subject(self, subject: str) -> str:
+        return f"[{BRAND}] {subject}"
+
+    # -- guessing
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """In place of allauth's one limit per address, which anybody could use up."""
+        self._login_failed_rl_usage = lockout.consume(request, _login_of(credentials))
+        if not self._login_failed_rl_usage:
+            raise self.validation_error("too_many_login_attempts")
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        # Known or not, an address costs one look-up and one row: time tells nothing apart.
+        found = next(iter(filter_users_by_email(_login_of(credentials))), None)
+        note(Kind.SIGN_IN_FAILED, user_id=found.pk if found else None)
+
+    def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
+        lockout.forgive(request, _login_of(credentials))
+
+    # -- what is noted
+
+    def post_login(self, request: HttpRequest, user: User, **details: Any) -> HttpResponse:
+        response = super().post_login(request, user, **details)
+        records = get_authentication_records(request, user)
+        ways = [str(row.get("type") or row["method"]) for row in records]
+        note(Kind.SIGNED_IN, user_id=user.pk, ways=ways)
+        if not is_headless_request(request):
+            for address in {user.email, details.get("email") or user.email}:
+                lockout.remember_device(request, response, address)
+        return response
+
+    def logout(self, request: HttpRequest) -> None:
+        if request.user.is_authenticated:
+            note(Kind.SIGNED_OUT, user_id=request.user.pk)
+            end_families(str(request.session.session_key))
+            UserSession.objects.filter(session_key=request.session.session_key).delete()
+        super().logout(request)
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        confirmed: bool = super().confirm_email(request, email_address)
+        if confirmed:
+            note(Kind.EMAIL_CONFIRMED, user_id=email_address.user_id)
+        return confirmed
+
+    def send_notification_mail(
+        self, template_prefix: str, user: User, *args: Any, **more: Any
+    ) -> None:
+        """Every notice of allauth's comes through here, so this is where its changes are noted."""
+        kind = note_notice(template_prefix, user.pk)
+        if kind in {Kind.PASSWORD_CHANGED, Kind.PASSWORD_RESET}:
+            # Their sessions are void with the password; this takes them off the list as well.
+            here = context.request.session.session_key or ""
+            end_rows(UserSession.objects.filter(user=user).exclude(session_key=here))
+        super().send_notification_mail(template_prefix, user, *args, **more)
+
+
+def _login_of(credentials: dict[str, Any]) -> str:
+    return str(credentials.get("email") or credentials.get("username") or "").strip().lower()
+
+
+class FactorAdapter(DefaultMFAAdapter):
+    def encrypt(self, text: str) -> str:
+        return seal(text, FACTOR_PLACE)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return unseal(encrypted_text, FACTOR_PLACE)
+
+    def get_totp_issuer(self) -> str:
+        return BRAND
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        """Bound to the name in PUBLIC_URL; without TLS to the name that was opened (localhost)."""
+        host = urlsplit(settings.PUBLIC_URL).hostname if settings.HTTPS else None
+        return {"id": host or context.request.get_host().partition(":")[0], "name": BRAND}
+
+    def validation_error(self, code: str, *args: Any) -> ValidationError:
+        if code == "incorrect_code":
+            note(Kind.FACTOR_FAILED, user_id=_whose_turn(context.request))
+        return super().validation_error(code, *args)
+
+
+def _whose_turn(request: HttpRequest) -> Any:
+    """Who is asked for a factor: somebody signed in, or somebody half way in."""
+    if request.user.is_authenticated:
+        return request.user.pk
+    login = unstash_login(request, peek=True)
+    return login.user.pk if login and login.user else None
+
+
+class SessionsAdapter(DefaultUserSessionsAdapter):
+    def end_sessions(self, sessions: Any) -> None:
+        end_rows(sessions)

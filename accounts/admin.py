@@ -14,7 +14,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
-from accounts.models import User
+from accounts.actions import end_session
+from accounts.models import SecurityEvent, TokenFamily, User
+from accounts.security import Kind, note
 from core.admin import ConsoleAdmin, ReadOnlyAdmin
 from core.templatetags.ui import browser
 
@@ -36,12 +38,12 @@ class UserAdmin(ConsoleAdmin):
     list_filter = ("is_active", "is_staff", "is_superuser", "date_joined")
     search_fields = ("email", "name")
     ordering = ("-date_joined",)
-    readonly_fields = ("id", "last_login", "date_joined")
+    readonly_fields = ("id", "last_login", "date_joined", "closed_at")
     filter_horizontal = ("groups",)
     fieldsets = (
         (None, {"fields": ("id", "email", "name")}),
         (_("Access"), {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
-        (_("Dates"), {"fields": ("last_login", "date_joined")}),
+        (_("Dates"), {"fields": ("last_login", "date_joined", "closed_at")}),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
@@ -102,6 +104,15 @@ class AuthenticatorAdmin(Removable, AllauthAuthenticatorAdmin):
     readonly_fields = fields
     raw_id_fields = ()
 
+    def delete_model(self, request: HttpRequest, obj: Authenticator) -> None:
+        by = str(request.user.pk)
+        note(Kind.FACTOR_REMOVED, user_id=obj.user_id, factor=obj.type, by=by)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Authenticator]) -> None:
+        for factor in queryset:
+            self.delete_model(request, factor)
+
 
 @admin.register(UserSession)
 class UserSessionAdmin(Removable, AllauthUserSessionAdmin):
@@ -119,8 +130,28 @@ class UserSessionAdmin(Removable, AllauthUserSessionAdmin):
         return browser(session.user_agent)
 
     def delete_model(self, request: HttpRequest, obj: UserSession) -> None:
-        obj.end()
+        end_session(user=obj.user, session_id=obj.pk, by=request.user.pk)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[UserSession]) -> None:
         for session in queryset:
-            session.end()
+            self.delete_model(request, session)
+
+
+@admin.register(SecurityEvent)
+class SecurityEventAdmin(ReadOnlyAdmin):
+    list_display = ("at", "kind", "user_id", "ip", "user_agent", "trace_id")
+    list_filter = ("kind", "at")
+    search_fields = ("=user_id", "=ip", "=trace_id")
+    ordering = ("-id",)
+
+
+@admin.register(TokenFamily)
+class TokenFamilyAdmin(ReadOnlyAdmin):
+    """Programs that hold a refresh token; end one by deleting its session."""
+
+    list_display = ("user", "created_at", "issued_at", "expires_at", "ended_at")
+    list_filter = ("ended_at", "created_at")
+    list_select_related = ("user",)
+    search_fields = ("user__email",)
+    fields = ("id", *list_display)
+    ordering = ("-created_at",)

@@ -73,9 +73,12 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
         _("Access"),
         {
             "orgs.apikey": "key",
+            "orgs.storedanswer": "replay",
             "account.emailaddress": "mail",
             "mfa.authenticator": "shield_lock",
             "usersessions.usersession": "devices",
+            "accounts.tokenfamily": "token",
+            "accounts.securityevent": "policy",
             "guardian.userobjectpermission": "lock_person",
             "guardian.groupobjectpermission": "lock",
         },

@@ -1,4 +1,4 @@
-"""DRF glue shared by every app: one error body, keyset pages, the schema's common parts."""
+"""DRF glue shared by every app: one error body, whatever went wrong and wherever."""
 
 import logging
 from http import HTTPStatus
@@ -8,17 +8,14 @@ from django.core.exceptions import (
     PermissionDenied,
     RequestDataTooBig,
     SuspiciousOperation,
-    ValidationError,
 )
 from django.http import Http404
 from rest_framework import exceptions
-from rest_framework.pagination import CursorPagination
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 from rest_framework.views import set_rollback
 
-from core.errors import DomainError, InvalidInput
+from core.errors import DomainError
 from core.jsonsafe import clean
 from core.trace import current_trace_id
 
@@ -94,31 +91,3 @@ def _detail_of(exc: exceptions.APIException) -> Any:
     if isinstance(exc.detail, dict):
         return {"fields": exc.detail}
     return {"errors": exc.detail}
-
-
-def query_text(request: Request, name: str) -> str:
-    """A text of the query, "" when absent. Raises InvalidInput: no database compares with NUL."""
-    text: str = request.query_params.get(name, "")
-    if "\x00" in text:
-        raise InvalidInput("A filter is plain text.", field=name)
-    return text
-
-
-class KeysetPagination(CursorPagination):
-    """Pages that cost the same however deep they are: `?limit=` and the opaque `?cursor=`."""
-
-    page_size = 25
-    max_page_size = 200
-    page_size_query_param = "limit"
-    ordering = "-pk"
-
-    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
-        """As DRF does it, but a cursor that no row's key could be is refused like a broken one."""
-        cursor = self.decode_cursor(request)
-        if cursor is not None and cursor.position is not None:
-            key = queryset.model._meta.pk
-            try:
-                key.to_python(cursor.position)
-            except ValidationError as error:
-                raise exceptions.NotFound(self.invalid_cursor_message) from error
-        return super().paginate_queryset(queryset, request, view)

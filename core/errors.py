@@ -38,3 +38,10 @@ class InvalidInput(DomainError):
 
 class Conflict(DomainError):
     code = "conflict"
+
+
+class IdempotencyMismatch(DomainError):
+    """The `Idempotency-Key` was used before for another request."""
+
+    code = "idempotency_mismatch"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY

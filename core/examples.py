@@ -97,6 +97,8 @@ def _of_type(schema: Schema, schemas: dict[str, Schema], name: str, depth: int) 
         return _object(schema, schemas, depth)
     if schema.get("format") in BY_FORMAT:
         return BY_FORMAT[schema["format"]]
+    if kind in {"integer", "number"}:
+        return max(BY_TYPE[kind], schema.get("minimum", BY_TYPE[kind]))
     return BY_TYPE.get(kind, {})
 
 

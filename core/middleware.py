@@ -1,4 +1,4 @@
-"""The two middlewares of ours. Neither rebinds `request.user`."""
+"""The middlewares of ours. None rebinds `request.user`."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -8,6 +8,7 @@ from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.http import HttpRequest, HttpResponseBase
 
 from core.origin import bind_origin, origin_of, unbind_origin
+from core.rates import headers_of
 from core.trace import bind_trace_id, trace_id_from, traceparent_of, unbind_trace_id
 
 
@@ -66,6 +67,25 @@ def admin_csp_middleware(
         if request.path.startswith("/admin/"):
             relaxed = {"script-src": [SELF, UNSAFE_EVAL, UNSAFE_INLINE]}
             response._csp_replace = relaxed  # type: ignore[attr-defined]  # noqa: SLF001 - django-csp's own channel
+        return response
+
+    return answer
+
+
+RATE_MARK = "_loomwork_rate"
+"""Where a request carries the verdict of its rate limit (see `orgs.api.rates`)."""
+
+
+def rate_headers_middleware(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Tell whoever was counted how much is left, refused or not."""
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if (verdict := getattr(request, RATE_MARK, None)) is not None:
+            for name, value in headers_of(verdict).items():
+                response.headers[name] = value
         return response
 
     return answer

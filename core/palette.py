@@ -43,6 +43,7 @@ STYLESHEETS = (
     "ui/graph.css",
     "ui/inbox.css",
     "ui/account.css",
+    "ui/audit.css",
 )
 """In this order, on member pages and in the console alike."""
 

@@ -14,7 +14,7 @@ import binascii
 import hmac
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NoReturn
@@ -106,6 +106,20 @@ def _open(sealed: str, place: bytes) -> str:
         return cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place).decode()
     except (InvalidTag, ValueError) as error:
         raise SecretUnreadable("This secret was altered or belongs elsewhere.") from error
+
+
+def seal(text: str, place: str) -> str:
+    """For a secret that lives inside another package's column: the text to store at `place`."""
+    return _seal(text, place.encode())
+
+
+def unseal(sealed: str, place: str) -> str:
+    """Raises SecretUnreadable when it does not open."""
+    return _open(sealed, place.encode())
+
+
+def sealed_with_first_key(sealed: str) -> bool:
+    return sealed.partition(":")[0] == next(iter(_ring(settings.SECRET_KEYS)))
 
 
 class _Sealed:
@@ -247,10 +261,24 @@ class SecretField(models.TextField[str | SecretValue, SecretValue]):
 
     def rotated(self, pk: object, stored: _Sealed) -> _Sealed | None:
         """The stored text under the first key, or None when it is so already."""
-        if stored.text.partition(":")[0] == next(iter(_ring(settings.SECRET_KEYS))):
+        if sealed_with_first_key(stored.text):
             return None
         place = self._place(pk)
         return _Sealed(_seal(_open(stored.text, place), place))
+
+
+Rotation = Callable[[], Iterator[tuple[int, int]]]
+
+_rotations: dict[str, Rotation] = {}
+
+
+def register_rotation(name: str, renew: Rotation) -> None:
+    """For secrets outside SecretFields: `renew()` yields (rows seen, rows written) a batch."""
+    _rotations[name] = renew
+
+
+def other_rotations() -> Mapping[str, Rotation]:
+    return _rotations
 
 
 def secret_fields(model: type[models.Model]) -> list[SecretField]:

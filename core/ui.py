@@ -171,7 +171,9 @@ class Shell:
 
     @cached_property
     def organizations(self) -> Sequence[OrganizationChoice]:
-        return _access.organizations(self.request) if _access and self.actor else ()
+        """Also where the current one is closed to the person, so that they can switch."""
+        user = getattr(self.request, "user", None)
+        return _access.organizations(self.request) if _access and _signed_in(user) else ()
 
     @cached_property
     def organization(self) -> OrganizationChoice | None:
@@ -205,6 +207,10 @@ class Shell:
             "active": active,
             "badge": entry.badge(self.actor) if entry.badge else 0,
         }
+
+
+def _signed_in(user: Any) -> bool:
+    return user is not None and bool(user.is_authenticated)
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.http import HttpRequest
 
+from accounts.errors import SecondFactorRequired
 from core.errors import NotFound, PermissionRefused
 from orgs.errors import NoOrganization
 from orgs.keys import KeyInfo
@@ -107,7 +108,8 @@ def memberships_of(user_id: UUID | None) -> list[Membership]:
 def actor_of(request: HttpRequest | Any) -> Actor:
     """The actor behind a Django or DRF request, found once per request.
 
-    Raises NoOrganization when the person belongs to none, or not to the one that is named.
+    Raises NoOrganization when the person belongs to none, or not to the one that is named, and
+    SecondFactorRequired when the organization lets them in only with one.
     """
     plain: Any = getattr(request, "_request", request)
     info = getattr(request, "auth", None)
@@ -133,7 +135,20 @@ def _choose(request: Any, memberships: Iterable[Membership]) -> Actor:
     row = by_organization.get(str(chosen).lower()) or next(iter(by_organization.values()), None)
     if row is None:
         raise NoOrganization("You do not belong to any organization yet.")
+    _require_factor(request, row)
     return Actor(organization_id=row.organization_id, role=row.role, user_id=row.user_id)
+
+
+def _require_factor(request: Any, row: Membership) -> None:
+    """Raise SecondFactorRequired where the organization asks for one and the person has none."""
+    # Late: allauth's models exist only once every app is loaded, and settings import this module.
+    from accounts.factors import request_has_factor  # noqa: PLC0415
+
+    if row.organization.require_second_factor and not request_has_factor(request):
+        raise SecondFactorRequired(
+            "This organization asks for a second factor. Set one up in your account.",
+            organization=str(row.organization_id),
+        )
 
 
 def _session_choice(request: Any) -> str | None:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from core.admin import ReadOnlyAdmin, ReadOnlyTabularInline
 from orgs.access import operator_actor
 from orgs.actions import change_role, revoke_key
-from orgs.models import ApiKey, Membership, Organization, Role
+from orgs.models import ApiKey, Membership, Organization, Role, StoredAnswer
 
 
 class MembershipInline(ReadOnlyTabularInline):
@@ -64,3 +64,14 @@ class ApiKeyAdmin(ReadOnlyAdmin):
             actor = operator_actor(key.organization_id, request.user.pk)
             revoke_key(actor=actor, key_id=key.pk)
         self.message_user(request, _("The keys are revoked."), messages.SUCCESS)
+
+
+@admin.register(StoredAnswer)
+class StoredAnswerAdmin(ReadOnlyAdmin):
+    """What was answered is the organization's own: operators see that, not what."""
+
+    list_display = ("route", "key", "caller", "organization", "status", "expires_at")
+    list_filter = ("status",)
+    list_select_related = ("organization",)
+    search_fields = ("=key", "organization__name")
+    exclude = ("body", "request_digest")

@@ -7,12 +7,21 @@ class Config(AppConfig):
     verbose_name = _("Organizations")
 
     def ready(self) -> None:
+        from accounts.departure import on_departure
+        from accounts.passwords import on_context_words
         from accounts.signup import on_signup
         from core.ui import connect_access, register_dashboard_kpi, register_nav
         from orgs.actions import found_at_signup
+        from orgs.actions.departures import (
+            check_owner_may_go,
+            leave_everything,
+            names_of_organizations,
+        )
         from orgs.shell import ShellAccess, count_people
 
         on_signup(found_at_signup)
+        on_departure(check_owner_may_go, leave_everything)
+        on_context_words(names_of_organizations)
         connect_access(ShellAccess())
         register_nav(_("Build"), _("Home"), "home", "home", 100)
         section = _("Organization")

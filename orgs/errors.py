@@ -30,3 +30,9 @@ class NoOrganization(DomainError):
 
     code = "no_organization"
     status = HTTPStatus.FORBIDDEN
+
+
+class IdempotencyInProgress(Conflict):
+    """A request with this `Idempotency-Key` is under way; ask again shortly."""
+
+    code = "idempotency_in_progress"

@@ -6,6 +6,7 @@ from audit.events import register
 
 register("orgs.organization.founded", _("Organization founded"))
 register("orgs.organization.renamed", _("Organization renamed"), before=str, after=str)
+register("orgs.organization.origins_changed", _("Allowed origins changed"), before=list, after=list)
 register("orgs.audit.retention_changed", _("Audit retention changed"))
 register("orgs.member.added", _("Member added"), user=str, role=str)
 register("orgs.member.role_changed", _("Role changed"), user=str, before=str, after=str)

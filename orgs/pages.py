@@ -7,11 +7,13 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 
+from accounts.errors import SecondFactorRequired
 from core.errors import DomainError, NotFound, PermissionRefused
 from orgs.access import actor_of, require
 from orgs.errors import NoOrganization
@@ -43,12 +45,21 @@ def page(verb: str) -> Callable[[View], View]:
 
 
 def _refuse(request: HttpRequest, error: DomainError) -> HttpResponseBase:
+    if isinstance(error, SecondFactorRequired):
+        return _to_factors(request, error)
     if isinstance(error, NotFound):
         raise Http404(error.message) from error
     if isinstance(error, PermissionRefused | NoOrganization) or request.method == "GET":
         raise PermissionDenied(error.message) from error
     messages.error(request, gettext(error.message))
     return redirect(_back(request))
+
+
+def _to_factors(request: HttpRequest, error: SecondFactorRequired) -> HttpResponseBase:
+    messages.warning(request, gettext(error.message))
+    if request.headers.get("HX-Request"):  # a fragment cannot hold the page it leads to
+        return HttpResponse(headers={"HX-Redirect": reverse("mfa_index")})
+    return redirect("mfa_index")
 
 
 def _back(request: HttpRequest) -> str:

@@ -6,6 +6,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 
+from accounts.errors import SecondFactorRequired
 from accounts.models import User
 from core.ui import Kpi, OrganizationChoice
 from orgs.access import Actor, actor_of, can, memberships_of
@@ -28,20 +29,30 @@ class ShellAccess:
     def actor_of(self, request: HttpRequest) -> Actor | None:
         try:
             return actor_of(request)
-        except NoOrganization:
+        except (NoOrganization, SecondFactorRequired):
             return None
 
     def can(self, actor: Actor, verb: str) -> bool:
         return can(actor, verb)
 
     def organizations(self, request: HttpRequest) -> Sequence[OrganizationChoice]:
-        current = actor_of(request).organization_id
+        current = _current(request)
         return [
             OrganizationChoice(
                 id=str(row.organization_id),
                 name=row.organization.name,
                 role=row.get_role_display(),
-                current=row.organization_id == current,
+                current=str(row.organization_id) == current,
             )
             for row in memberships_of(request.user.pk)
         ]
+
+
+def _current(request: HttpRequest) -> str:
+    """Also where it is closed to the person for want of a second factor: others stay in reach."""
+    try:
+        return str(actor_of(request).organization_id)
+    except SecondFactorRequired as refused:
+        return str(refused.detail["organization"])
+    except NoOrganization:
+        return ""

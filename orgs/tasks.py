@@ -5,6 +5,7 @@ import logging
 from celery import shared_task
 
 from audit.errors import ChainBroken
+from orgs.actions.answers import delete_old_answers as delete_answers
 from orgs.actions.audit import prune_trail
 from orgs.models import Organization
 
@@ -21,3 +22,9 @@ def prune_audit() -> int:
         except ChainBroken:  # nothing is dropped that could be evidence
             logger.exception("Not pruned", extra={"organization": str(organization.pk)})
     return dropped
+
+
+@shared_task
+def delete_old_answers() -> None:
+    """Answers kept for `Idempotency-Key` end after their day."""
+    delete_answers()

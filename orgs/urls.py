@@ -9,6 +9,7 @@ urlpatterns = [
     path("navigation/", views.navigation, name="navigation"),
     path("organization/", views.organization, name="organization_settings"),
     path("organization/switch/", views.switch_organization, name="organization_switch"),
+    path("organization/origins/", views.set_origins, name="organization_origins"),
     path("organization/members/", views.add_member, name="member_add"),
     path("organization/members/<uuid:pk>/role/", views.change_role, name="member_role"),
     path("organization/members/<uuid:pk>/remove/", views.remove_member, name="member_remove"),

@@ -10,10 +10,11 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from core.errors import InvalidInput
 from core.ui import home_context
 from orgs import actions
 from orgs.access import SESSION_KEY, memberships_of
-from orgs.forms import KeyForm, MemberForm, OrganizationForm, RoleForm
+from orgs.forms import KeyForm, MemberForm, OrganizationForm, OriginsForm, RoleForm
 from orgs.models import ApiKey, Membership, Organization, Role
 from orgs.pages import page
 from orgs.permissions import VERBS
@@ -61,11 +62,27 @@ def organization(request: HttpRequest) -> HttpResponse:
             "organization": found,
             "form": form,
             "member_form": MemberForm(),
+            "origins_form": OriginsForm(initial={"origins": "\n".join(found.cors_origins)}),
             "members": _members(actor.organization_id),
             "roles": Role.choices,
             "table": _role_table(),
         },
     )
+
+
+@require_POST
+@page("org.manage")
+def set_origins(request: HttpRequest) -> HttpResponse:
+    form = OriginsForm(request.POST)
+    try:
+        if form.is_valid():
+            actor = request.actor  # type: ignore[attr-defined]
+            actions.set_cors_origins(actor=actor, origins=form.origins_given())
+            messages.success(request, _("The allowed origins are saved."))
+    except InvalidInput as error:
+        named = error.detail.get("origin", "")
+        messages.error(request, f"{error.message} {named}".strip())
+    return redirect("organization_settings")
 
 
 def _members(organization_id: UUID) -> Any:

@@ -18,6 +18,7 @@ from audit.models import Chain, Entry, SealedEntry
 from audit.queries import NAMES, Filters, find_entries
 from audit.reports import TOP, Statistics, chart_of, read_statistics
 from core.errors import InvalidInput
+from core.logs import REDACTED
 from orgs.access import Actor, can
 from orgs.actions.audit import set_audit_retention
 from orgs.models import ApiKey, Organization
@@ -147,7 +148,7 @@ def _busiest(actor: Actor, found: Statistics) -> list[dict[str, Any]]:
 
 
 def changes_of(entry: Entry) -> list[dict[str, Any]]:
-    """Field by field what was and what is; those that differ first."""
+    """Field by field what was and what is; those that differ first. A masked one may differ."""
     before, after = entry.before or {}, entry.after or {}
     rows = [
         {
@@ -155,6 +156,7 @@ def changes_of(entry: Entry) -> list[dict[str, Any]]:
             "before": before.get(field),
             "after": after.get(field),
             "changed": before.get(field) != after.get(field),
+            "hidden": before.get(field) == after.get(field) == REDACTED,
         }
         for field in sorted({*before, *after})
     ]

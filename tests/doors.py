@@ -83,6 +83,26 @@ def new_model(world: World) -> dict[str, Any]:
 
 
 DOORS: dict[str, Door] = {
+    # -- accounts: a person's own, whatever their role; a key has no account
+    "GET /api/v1/account/": Door(guest=EMPTY, person=True),
+    "PATCH /api/v1/account/": Door(guest=EMPTY, person=True, body=lambda w: {"name": "New"}),
+    "DELETE /api/v1/account/": Door(guest=REFUSED, person=True, own=frozenset({403})),
+    "GET /api/v1/account/sessions/": Door(guest=EMPTY, person=True),
+    "DELETE /api/v1/account/sessions/": Door(guest=EMPTY, person=True),
+    "DELETE /api/v1/account/sessions/<pk>/": Door(
+        "", "session", guest=HIDDEN, person=True, own=frozenset({204, 404})
+    ),
+    "GET /api/v1/account/security-events/": Door(guest=EMPTY, person=True),
+    "GET /account/": Door(),
+    "POST /account/": Door(body=lambda w: {"name": "New", "language": "", "time_zone": ""}),
+    "GET /account/notifications/": Door(),
+    "POST /account/notifications/": Door(),
+    "GET /account/sessions/": Door(),
+    "POST /account/sessions/end/": Door(),
+    "POST /account/sessions/<pk>/end/": Door("", "session", own=frozenset({302, 404})),
+    "GET /account/security-log/": Door(),
+    "GET /account/close/": Door(),
+    "POST /account/close/": Door(own=frozenset({302, 409})),
     # -- orgs
     "GET /api/v1/me/": Door(guest=EMPTY),
     "GET /api/v1/organization/": Door("org.view"),
@@ -183,6 +203,9 @@ DOORS: dict[str, Door] = {
     "GET /navigation/": Door(alone=frozenset({200})),
     "GET /organization/": Door("org.view"),
     "POST /organization/": Door("org.manage", body=lambda w: {"name": "New"}),
+    "POST /organization/origins/": Door(
+        "org.manage", body=lambda w: {"origins": "https://app.example.com"}
+    ),
     "POST /organization/switch/": Door(
         body=lambda w: {"organization": str(w.organization.pk)}, alone=frozenset({302})
     ),

@@ -113,6 +113,8 @@ def test_no_outgoing_client_but_the_guarded_one():
 
 SHARED = {
     "accounts.User": "a person belongs to organizations by membership",
+    "accounts.SecurityEvent": "happened to a person's account, in no organization",
+    "accounts.TokenFamily": "a person's signed-in program; it may act in all their organizations",
     "orgs.Organization": "is the tenant itself",
     "bpm.Definition": "without an organization it is built in and open to all",
     "bpm.DefinitionVersion": "belongs to its definition, which may be built in",

@@ -67,5 +67,7 @@ def test_every_operation_of_ours_asks_who_is_calling(operations):
 def test_every_parameter_of_a_path_is_named(operations):
     for name, operation in operations.items():
         wanted = {part[1:-1] for part in name.split("/") if part.startswith("{")}
-        given = {each["name"] for each in operation.get("parameters", []) if each["in"] == "path"}
+        given = {
+            each["name"] for each in operation.get("parameters", []) if each.get("in") == "path"
+        }
         assert wanted == given, name

@@ -5,6 +5,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from allauth.usersessions.models import UserSession
 from django.utils.timezone import now
 
 from accounts.tests.factories import UserFactory
@@ -22,7 +23,8 @@ from llm.models import Model, Provider
 from llm.tests.factories import ModelFactory, ProviderFactory
 from orgs.access import Actor
 from orgs.actions import create_key
-from orgs.models import ApiKey, Membership, Organization, Role
+from orgs.actions.answers import caller_of
+from orgs.models import ApiKey, Membership, Organization, Role, StoredAnswer
 from orgs.permissions import KEY_SCOPES
 from orgs.tests.factories import MembershipFactory, OrganizationFactory
 from workflows.models import Event, Run, RunWait, Signal, Step, Workflow, WorkflowVersion
@@ -33,7 +35,7 @@ EVERYBODY = [f"role:{role}" for role in Role.values]
 KEPT = (
     Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, Step, Event, RunWait, Signal,
     HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry, UsageRecord, Provider,
-    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export,
+    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 
@@ -71,6 +73,12 @@ def make_world(mark: str) -> World:
     _add_tasks(world)
     _add_money(world)
     world.rows.file = file_of(world.owner, mark.encode(), name=f"{mark}.yml")
+    world.rows.session = UserSession.objects.create(
+        user=world.people[Role.OWNER],
+        session_key=f"{mark}-session",
+        ip="127.0.0.1",
+        user_agent=f"{mark} browser",
+    )
     world.rows.entry = Entry.objects.create(
         organization_id=organization.pk,
         action="trial.done",
@@ -109,6 +117,16 @@ def _add_keys(world: World) -> None:
     world.rows.member = rows.get(role=Role.MEMBER)
     world.rows.key, world.rows.token = create_key(
         actor=world.owner, name=f"{world.mark} key", scopes=list(KEY_SCOPES)
+    )
+    world.rows.answer = StoredAnswer.objects.create(
+        organization=world.organization,
+        caller=caller_of(world.owner),
+        route="POST /api/v1/keys/",
+        key=f"{world.mark}-once",
+        request_digest="0" * 64,
+        status=201,
+        body=world.mark,
+        expires_at=now() + timedelta(days=1),
     )
 
 

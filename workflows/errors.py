@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from core.errors import Conflict, DomainError, InvalidInput
+from core.errors import Conflict, InvalidInput
 
 
 class ImportRefused(InvalidInput):
@@ -39,10 +39,3 @@ class RunFinished(Conflict):
     """The run is over; nothing can be done to it."""
 
     code = "run_finished"
-
-
-class IdempotencyMismatch(DomainError):
-    """The key was used before for another workflow or other inputs."""
-
-    code = "idempotency_mismatch"
-    status = HTTPStatus.CONFLICT

@@ -46,7 +46,12 @@ def test_pages_before_sign_in_wear_the_theme(client, name):
         "account_reauthenticate",
         "mfa_index",
         "mfa_activate_totp",
-        "usersessions_list",
+        "account_profile",
+        "account_notifications",
+        "account_sessions",
+        "account_security_log",
+        "account_close",
+        "mfa_add_webauthn",
     ],
 )
 def test_account_pages_wear_the_theme(client, person, name):
@@ -149,7 +154,7 @@ def test_a_password_is_reset_by_mail(client):
 def test_sessions_name_the_device(client, person):
     client.get("/", headers={"User-Agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0"})
 
-    text = client.get(reverse("usersessions_list")).content.decode()
+    text = client.get(reverse("account_sessions")).content.decode()
 
     assert "ui-table" in text
     assert "This one" in text

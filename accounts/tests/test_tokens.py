@@ -1,7 +1,6 @@
 """Access and refresh tokens for programs that sign in as a person."""
 
 import pytest
-from django.conf import settings
 from rest_framework.test import APIClient
 
 from accounts.tests.factories import PASSWORD
@@ -40,28 +39,6 @@ def test_a_wrong_password_gives_no_token(person):
     assert "access_token" not in answer.content.decode()
 
 
-def test_a_refresh_token_works_once(person):
-    meta = sign_in(APIClient(), person).json()["meta"]
-    refresh = {"refresh_token": meta["refresh_token"]}
-    client = APIClient()
-
-    first = client.post(f"{AUTH}/tokens/refresh", refresh)
-    again = client.post(f"{AUTH}/tokens/refresh", refresh)
-
-    assert first.status_code == 200
-    assert bearer(first.json()["data"]["access_token"]).get("/api/v1/me/").status_code == 200
-    assert again.status_code == 400
-
-
-def test_a_tampered_token_is_refused(person):
-    token = sign_in(APIClient(), person).json()["meta"]["access_token"]
-    head, body, signature = token.split(".")
-
-    answer = bearer(f"{head}.{body}x.{signature}").get("/api/v1/me/")
-
-    assert answer.status_code == 401
-
-
 def test_a_disabled_person_is_out_at_once(person):
     token = sign_in(APIClient(), person).json()["meta"]["access_token"]
     person.is_active = False
@@ -85,10 +62,3 @@ def test_cors_opens_the_api_to_named_origins_only(settings, person):
 
     assert good.headers["access-control-allow-origin"] == "https://app.example"
     assert "access-control-allow-origin" not in bad.headers
-
-
-def test_password_hashes_of_production_are_slow_ones():
-    from config.settings import base  # noqa: PLC0415 - the suite itself hashes quickly
-
-    assert "Scrypt" in base.PASSWORD_HASHERS[0]
-    assert settings.PASSWORD_HASHERS != base.PASSWORD_HASHERS

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from billing.actions import LARGEST
 from billing.models import LedgerEntry, Price, UsageRecord, Wallet
+from core.fields import TraceIdField
 
 
 class WalletSerializer(serializers.ModelSerializer[Wallet]):
@@ -76,16 +77,20 @@ class SetPriceSerializer(serializers.Serializer[Any]):
     valid_from = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
 
+class PriceFilter(serializers.Serializer[Any]):
+    model = serializers.CharField(max_length=120, required=False)
+
+
 class LedgerFilter(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(choices=LedgerEntry.Kind.choices, required=False)
-    trace_id = serializers.RegexField(r"^[0-9a-f]{32}$", required=False)
+    trace_id = TraceIdField(required=False)
     hold = serializers.UUIDField(required=False)
 
 
 class UsageFilter(serializers.Serializer[Any]):
     model = serializers.CharField(max_length=120, required=False)
     run_id = serializers.UUIDField(required=False)
-    trace_id = serializers.RegexField(r"^[0-9a-f]{32}$", required=False)
+    trace_id = TraceIdField(required=False)
     api_key_id = serializers.UUIDField(required=False)
     outcome = serializers.ChoiceField(choices=UsageRecord.Outcome.choices, required=False)
     since = serializers.DateTimeField(required=False, help_text="Inclusive.")

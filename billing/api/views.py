@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import mixins, status
@@ -14,6 +12,7 @@ from billing.actions import set_price, top_up_wallet
 from billing.api.serializers import (
     LedgerEntrySerializer,
     LedgerFilter,
+    PriceFilter,
     PriceSerializer,
     SetPriceSerializer,
     TopUpSerializer,
@@ -22,14 +21,7 @@ from billing.api.serializers import (
     WalletSerializer,
 )
 from billing.models import LedgerEntry, Price, UsageRecord, Wallet
-from core.api import query_text
 from orgs.api.access import OrgAPIView, OrgViewSet
-
-_COLUMNS = {
-    "hold": "hold_id",
-    "since": "created_at__gte",
-    "until": "created_at__lt",
-}
 
 
 class WalletView(OrgAPIView):
@@ -71,14 +63,11 @@ class LedgerViewSet(mixins.ListModelMixin, OrgViewSet):
     serializer_class = LedgerEntrySerializer
     verbs = {"*": "wallet.view"}
     queryset = LedgerEntry.objects.none()
+    filters = LedgerFilter
+    columns = {"hold": "hold_id"}
 
     def get_queryset(self) -> QuerySet[LedgerEntry]:
-        wanted = _wanted(LedgerFilter, self.request)
-        return LedgerEntry.objects.of(self.actor.organization_id).filter(**wanted)
-
-    @extend_schema(parameters=[LedgerFilter])
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return super().list(request, *args, **kwargs)
+        return LedgerEntry.objects.of(self.actor.organization_id)
 
 
 class UsageViewSet(mixins.ListModelMixin, OrgViewSet):
@@ -87,14 +76,11 @@ class UsageViewSet(mixins.ListModelMixin, OrgViewSet):
     serializer_class = UsageSerializer
     verbs = {"*": "usage.view"}
     queryset = UsageRecord.objects.none()
+    filters = UsageFilter
+    columns = {"since": "created_at__gte", "until": "created_at__lt"}
 
     def get_queryset(self) -> QuerySet[UsageRecord]:
-        wanted = _wanted(UsageFilter, self.request)
-        return UsageRecord.objects.of(self.actor.organization_id).filter(**wanted)
-
-    @extend_schema(parameters=[UsageFilter])
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return super().list(request, *args, **kwargs)
+        return UsageRecord.objects.of(self.actor.organization_id)
 
 
 class PriceViewSet(mixins.ListModelMixin, OrgViewSet):
@@ -103,12 +89,10 @@ class PriceViewSet(mixins.ListModelMixin, OrgViewSet):
     serializer_class = PriceSerializer
     verbs = {"create": "model.manage", "*": "model.view"}
     queryset = Price.objects.none()
+    filters = PriceFilter
 
     def get_queryset(self) -> QuerySet[Price]:
-        rows = Price.objects.of(self.actor.organization_id)
-        if model := query_text(self.request, "model"):
-            rows = rows.filter(model=model)
-        return rows
+        return Price.objects.of(self.actor.organization_id)
 
     @extend_schema(request=SetPriceSerializer, responses={201: PriceSerializer})
     def create(self, request: Request) -> Response:
@@ -124,10 +108,3 @@ class PriceViewSet(mixins.ListModelMixin, OrgViewSet):
             **rates,
         )
         return Response(PriceSerializer(price).data, status=status.HTTP_201_CREATED)
-
-
-def _wanted(filters: Any, request: Request) -> dict[str, Any]:
-    """The query's filters as look-ups; a malformed one is a 400, not an empty page."""
-    form = filters(data=request.query_params)
-    form.is_valid(raise_exception=True)
-    return {_COLUMNS.get(name, name): value for name, value in form.validated_data.items()}

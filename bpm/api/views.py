@@ -30,7 +30,6 @@ EXACT = {"status": "status", "kind": "process__kind", "subject_id": "process__su
 @extend_schema_view(
     list=extend_schema(
         summary="List tasks, newest first",
-        parameters=[TaskQuerySerializer],
         responses=TaskSerializer(many=True),
         examples=[examples.LISTED],
     ),
@@ -54,6 +53,7 @@ class TaskViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
         "*": "task.view",
     }
     queryset = HumanTask.objects.none()
+    filters = TaskQuerySerializer
     lookup_value_converter = "uuid"
 
     def get_serializer_class(self) -> Any:
@@ -61,13 +61,10 @@ class TaskViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
 
     def get_queryset(self) -> QuerySet[HumanTask]:
         tasks = HumanTask.objects.visible_to(self.actor).with_people()
-        return self._narrow(tasks) if self.action == "list" else tasks.with_history()
+        return tasks if self.action == "list" else tasks.with_history()
 
-    def _narrow(self, tasks: Any) -> QuerySet[HumanTask]:
-        query = TaskQuerySerializer(data=self.request.query_params)
-        query.is_valid(raise_exception=True)
-        wanted = query.validated_data
-        if wanted["mine"]:
+    def narrow(self, tasks: Any, wanted: dict[str, Any]) -> QuerySet[HumanTask]:
+        if wanted.get("mine"):
             tasks = tasks.inbox_of(self.actor)
         return tasks.filter(**{EXACT[name]: wanted[name] for name in EXACT if name in wanted})
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 
+from accounts.actions import vouch_for_address
 from accounts.models import User
 from billing.actions import top_up_wallet
 from billing.models import LedgerEntry
@@ -74,7 +75,7 @@ def _actor(email: str) -> Actor:
 def _person(owner: Actor, password: str, email: str, name: str, role: str) -> None:
     if User.objects.filter(email=email).exists():
         return
-    User.objects.create_user(email, password, name=name)
+    vouch_for_address(User.objects.create_user(email, password, name=name))
     add_member(actor=owner, email=email, role=role)
 
 

@@ -15,6 +15,7 @@ from config.unfold import UNFOLD  # noqa: F401
 from core.logs import configure_structlog, logging_config, redact
 
 django_stubs_ext.monkeypatch()
+from core.secrets import generate_key  # its fields need the patch
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 env.read_env(str(BASE_DIR / ".env"))
@@ -29,11 +30,12 @@ PUBLIC_URL = env.str("PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
 HTTPS = PUBLIC_URL.startswith("https://")
 
 SECRET_KEY = env.str("SECRET_KEY", default="") or persistent_secret(DATA_DIR / "secret_key")
-SECRET_KEYS = env.str("SECRET_KEYS", default="")
-if not SECRET_KEYS:
-    from core.secrets import generate_key
-
-    SECRET_KEYS = persistent_secret(DATA_DIR / "secret_keys", make=generate_key)
+SECRET_KEYS = env.str("SECRET_KEYS", default="") or persistent_secret(
+    DATA_DIR / "secret_keys", make=generate_key
+)
+JWT_KEYS = env.str("JWT_KEYS", default="") or persistent_secret(
+    DATA_DIR / "jwt_keys", make=generate_key
+)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -82,7 +84,8 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "core.middleware.admin_csp_middleware",
     "core.refusals.limit_body_middleware",
-    "corsheaders.middleware.CorsMiddleware",
+    "core.middleware.rate_headers_middleware",
+    "orgs.cors.OrganizationCorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -92,6 +95,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "accounts.middleware.preferences_middleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
@@ -180,45 +184,10 @@ if not PRODUCTION:
     }
 
 # --- sign-in
-AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
-    "guardian.backends.ObjectPermissionBackend",
-]
-PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.ScryptPasswordHasher",
-    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
-]
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {
-        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
-        "OPTIONS": {"min_length": 10},
-    },
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
-]
 GUARDIAN_RAISE_403 = False
 ANONYMOUS_USER_NAME = None
-LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "home"
-ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
-ACCOUNT_LOGIN_METHODS = {"email"}
-ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
-ACCOUNT_SIGNUP_FORM_CLASS = "accounts.forms.SignupDetails"
-ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", default="optional")
-ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = ACCOUNT_EMAIL_VERIFICATION == "mandatory"
-# Sign-in is limited by address: behind proxies, count them, or all visitors share the proxy's own.
-ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXIES", default=0)
-ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
-HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.jwt.JWTTokenStrategy"
-HEADLESS_JWT_ALGORITHM = "HS256"
-HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED = True
-HEADLESS_JWT_ROTATE_REFRESH_TOKEN = True
-HEADLESS_CLIENTS = ("app",)
+from config.settings.sign_in import *
+
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default=f"filemail:///{DATA_DIR / 'mail'}")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Loomwork <loomwork@localhost>")
@@ -248,11 +217,16 @@ CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/api/.*$"
 CORS_ALLOW_HEADERS = [
     "accept", "authorization", "content-type", "x-csrftoken", "x-request-id", "traceparent",
-    "x-organization", "idempotency-key", "last-event-id",
+    "x-organization", "x-api-key", "idempotency-key", "if-match", "if-none-match", "last-event-id",
 ]  # fmt: skip
-CORS_EXPOSE_HEADERS = ["x-request-id", "traceparent"]
+CORS_EXPOSE_HEADERS = [
+    "x-request-id", "traceparent", "etag", "idempotency-replayed", "retry-after",
+    "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "ratelimit-policy",
+]  # fmt: skip
 
 # --- REST
+API_RATE = env.int("API_RATE", default=600)
+API_RATE_ANONYMOUS = env.int("API_RATE_ANONYMOUS", default=60)
 REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "core.api.exception_handler",
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -261,7 +235,10 @@ REST_FRAMEWORK = {
         "orgs.api.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PAGINATION_CLASS": "core.api.KeysetPagination",
+    "DEFAULT_PAGINATION_CLASS": "core.listing.KeysetPagination",
+    "DEFAULT_FILTER_BACKENDS": ["core.listing.DeclaredFilters"],
+    "DEFAULT_THROTTLE_CLASSES": ["orgs.api.rates.CallerThrottle"],
+    "URL_FORMAT_OVERRIDE": None,  # `?format=` would be one more way to say what Accept says
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": [
@@ -275,7 +252,8 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Loomwork API",
     "DESCRIPTION": "Workflows, approvals, model calls and money of your organization. "
-    "Errors are `{code, message, detail, trace_id}`.",
+    "Errors are `{code, message, detail, trace_id}`. Sign-in for programs is described at "
+    "[/api/v1/auth/openapi.json](/api/v1/auth/openapi.json); its errors keep allauth's form.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -285,10 +263,17 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-    "ENUM_NAME_OVERRIDES": {"AccountEnum": "billing.models.LedgerEntry.Account"},
+    "ENUM_NAME_OVERRIDES": {
+        "AccountEnum": "billing.models.LedgerEntry.Account",
+        "AuditOutcomeEnum": "audit.models.Entry.Outcome",
+        "CallOutcomeEnum": "billing.models.UsageRecord.Outcome",
+        "ExportStateEnum": "files.models.Export.State",
+        "RunStateEnum": "workflows.models.Run.State",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "core.schema.add_error_responses",
+        "workflows.api.streams.describe_streams",
+        "core.schema.add_common_parts",
         "core.examples.add_examples",
     ],
 }
@@ -310,10 +295,18 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
+    "delete-old-answers": {
+        "task": "orgs.tasks.delete_old_answers",
+        "schedule": timedelta(minutes=15),
+    },
     "sweep-runs": {"task": "workflows.tasks.sweep", "schedule": timedelta(seconds=5)},
     "settle-overdue-holds": {
         "task": "billing.tasks.settle_overdue_holds",
         "schedule": timedelta(minutes=5),
+    },
+    "forget-old-accounts-rows": {
+        "task": "accounts.tasks.forget_old_rows",
+        "schedule": timedelta(hours=6),
     },
     "seal-audit": {"task": "audit.tasks.seal", "schedule": timedelta(minutes=1)},
     "check-audit": {"task": "audit.tasks.check", "schedule": timedelta(days=1)},

@@ -28,10 +28,15 @@ def test_every_operation_shows_an_example(document):
     assert len(list(operations(document))) > 40
 
 
-def test_every_operation_may_answer_with_the_one_error_body(document):
-    for _, operation in operations(document):
-        content = operation["responses"]["default"]["content"]["application/json"]
-        assert content["schema"] == {"$ref": "#/components/schemas/Error"}
+def test_every_refusal_is_the_one_error_body(document):
+    for name, operation in operations(document):
+        refused = {code: each for code, each in operation["responses"].items() if code >= "4"}
+        assert {"401", "403", "429"} <= set(refused), name
+        for answer in refused.values():
+            shared = answer.get("$ref", "").rpartition("/")[2]
+            answer = document["components"]["responses"].get(shared, answer)  # noqa: PLW2901
+            content = answer["content"]["application/json"]
+            assert content["schema"] == {"$ref": "#/components/schemas/Error"}, name
 
 
 def test_every_path_carries_the_version(document):

@@ -57,7 +57,9 @@ class ExportSerializer(serializers.ModelSerializer[Export]):
 
 
 class StartExportSerializer(serializers.Serializer[Any]):
-    source = serializers.CharField(max_length=40)  # type: ignore[assignment]  # the name is the public one
+    source = serializers.CharField(  # type: ignore[assignment]  # the name is the public one
+        max_length=40
+    )
     format = serializers.ChoiceField(choices=Export.Format.choices)
     filters = serializers.DictField(required=False, default=dict)
 

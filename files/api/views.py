@@ -9,6 +9,7 @@ from rest_framework import mixins
 from rest_framework.decorators import action
 from rest_framework.request import Request
 
+from core.schema import refusal
 from files.actions import open_file
 from files.api.serializers import FileQuerySerializer, StoredFileSerializer
 from files.attachment import Attachment, attachment_of
@@ -29,7 +30,6 @@ FILE = {
 @extend_schema_view(
     list=extend_schema(
         summary="List files, newest first",
-        parameters=[FileQuerySerializer],
         examples=[OpenApiExample("A file", value=FILE, response_only=True)],
     ),
     retrieve=extend_schema(
@@ -46,19 +46,19 @@ class FileViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
     serializer_class = StoredFileSerializer
     verbs = {"*": "file.view"}
     queryset = StoredFile.objects.none()
+    filters = FileQuerySerializer
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> QuerySet[StoredFile]:
-        files = StoredFile.objects.visible_to(self.actor)
-        if self.action != "list":
-            return files
-        query = FileQuerySerializer(data=self.request.query_params)
-        query.is_valid(raise_exception=True)
-        return files.filter(**query.validated_data)
+        return StoredFile.objects.visible_to(self.actor)
 
     @extend_schema(
         summary="Download a file's content",
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+        responses={
+            (200, "*/*"): OpenApiTypes.BINARY,
+            410: refusal("file_gone", "The file's content is no longer in the storage."),
+            503: refusal("storage_unavailable", "The storage does not answer."),
+        },
         examples=[OpenApiExample("The bytes as they were kept", value="app:\n  mode: workflow\n")],
     )
     @action(detail=True, methods=["get"])

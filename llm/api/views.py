@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from billing.prices import prices_of
+from core.schema import refusal
 from llm.actions import (
     create_model,
     create_provider,
@@ -39,6 +40,8 @@ class ProviderViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
 
     serializer_class = ProviderSerializer
     verbs = {"list": "model.view", "retrieve": "model.view", "*": "model.manage"}
+    apart = frozenset({"check"})
+    orderings = {"created_at": "pk", "name": "name"}
     queryset = Provider.objects.none()
 
     def get_queryset(self) -> QuerySet[Provider]:
@@ -80,7 +83,18 @@ class ProviderViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
         delete_provider(actor=self.actor, provider_id=self.get_object().pk)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @extend_schema(request=None, responses=CheckedSerializer)
+    @extend_schema(
+        request=None,
+        responses={
+            200: CheckedSerializer,
+            502: refusal(
+                "provider_check_failed",
+                "The provider could not be reached.",
+                reason="The server could not be reached.",
+            ),
+            504: refusal("outgoing_timeout", "The server took too long."),
+        },
+    )
     @action(detail=True, methods=["post"])
     def check(self, request: Request, pk: str) -> Response:
         """Try the connection: answers with the names of the provider's models."""
@@ -93,6 +107,7 @@ class ModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
 
     serializer_class = ModelSerializer
     verbs = {"list": "model.view", "retrieve": "model.view", "*": "model.manage"}
+    orderings = {"created_at": "pk", "name": "name"}
     queryset = Model.objects.none()
 
     def get_queryset(self) -> QuerySet[Model]:
@@ -105,7 +120,13 @@ class ModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
             context["prices"] = prices_of(self.actor.organization_id)
         return context
 
-    @extend_schema(request=CreateModelSerializer, responses={201: ModelSerializer})
+    @extend_schema(
+        request=CreateModelSerializer,
+        responses={
+            201: ModelSerializer,
+            404: refusal("not_found", "There is no such provider."),
+        },
+    )
     def create(self, request: Request) -> Response:
         """Name a model and its price."""
         form = CreateModelSerializer(data=request.data)

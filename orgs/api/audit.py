@@ -69,7 +69,7 @@ class EntryQuerySerializer(serializers.Serializer[Any]):
     q = serializers.CharField(required=False, help_text="Occurs in the summary, in any case.")
 
 
-class EventSerializer(serializers.Serializer[Any]):
+class EventTypeSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(help_text="A `*` stands for one or more segments.")
     label = serializers.CharField()  # type: ignore[assignment]  # the name is the public one
     category = serializers.CharField()
@@ -161,6 +161,7 @@ class EntryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
 
     serializer_class = EntrySerializer
     verbs = {"*": "audit.view", "retention": "org.manage"}
+    orderings = {"at": "pk"}
     queryset = Entry.objects.none()
 
     def get_serializer_class(self) -> Any:
@@ -191,7 +192,7 @@ class EntryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
 
     @extend_schema(
         summary="List the events that are recorded",
-        responses=EventSerializer(many=True),
+        responses=EventTypeSerializer(many=True),
         examples=[
             OpenApiExample(
                 "A role was changed",

@@ -8,6 +8,7 @@ ORGANIZATION = OpenApiExample(
         "id": "0192f0c1-0000-7000-8000-000000000001",
         "name": "Northwind",
         "slug": "northwind",
+        "cors_origins": ["https://app.northwind.example"],
         "created_at": "2026-11-01T09:00:00Z",
     },
     response_only=True,

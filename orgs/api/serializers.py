@@ -8,10 +8,22 @@ from orgs.models import ApiKey, Membership, Organization, Role
 
 
 class OrganizationSerializer(serializers.ModelSerializer[Organization]):
+    cors_origins = serializers.ListField(child=serializers.CharField(), read_only=True)
+
     class Meta:
         model = Organization
-        fields = ("id", "name", "slug", "created_at")
-        read_only_fields = ("id", "slug", "created_at")
+        fields = ("id", "name", "slug", "cors_origins", "created_at")
+        read_only_fields = fields
+
+
+class ChangeOrganizationSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=120, required=False)
+    cors_origins = serializers.ListField(
+        child=serializers.CharField(max_length=255),
+        required=False,
+        max_length=20,
+        help_text="Origins whose scripts may call the API for the organization.",
+    )
 
 
 class MembershipSerializer(serializers.ModelSerializer[Membership]):

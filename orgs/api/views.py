@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import mixins, status
@@ -19,12 +20,14 @@ from orgs.actions import (
     remove_member,
     rename_organization,
     revoke_key,
+    set_cors_origins,
 )
 from orgs.api import examples
 from orgs.api.access import OrgAPIView, OrgViewSet
 from orgs.api.serializers import (
     AddMemberSerializer,
     ApiKeySerializer,
+    ChangeOrganizationSerializer,
     CreatedKeySerializer,
     CreateKeySerializer,
     MembershipSerializer,
@@ -89,14 +92,21 @@ class OrganizationView(OrgAPIView):
         return Response(OrganizationSerializer(row).data)
 
     @extend_schema(
-        request=OrganizationSerializer,
+        request=ChangeOrganizationSerializer,
         responses=OrganizationSerializer,
         examples=[examples.RENAME, examples.ORGANIZATION],
     )
+    @transaction.atomic
     def patch(self, request: Request) -> Response:
-        form = OrganizationSerializer(data=request.data, partial=True)
+        """What is left out stays as it is."""
+        form = ChangeOrganizationSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        row = rename_organization(actor=self.actor, name=form.validated_data.get("name", ""))
+        given = form.validated_data
+        if "name" in given:
+            rename_organization(actor=self.actor, name=given["name"])
+        if "cors_origins" in given:
+            set_cors_origins(actor=self.actor, origins=given["cors_origins"])
+        row = Organization.objects.get(pk=self.actor.organization_id)
         return Response(OrganizationSerializer(row).data)
 
 
@@ -116,12 +126,19 @@ class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
     }
     queryset = Membership.objects.none()
 
+    def lock_rows(self) -> None:
+        """The organization's row, as the actions do: a member's own could be locked crosswise."""
+        Organization.objects.select_for_update().get(pk=self.actor.organization_id)
+
     def get_queryset(self) -> QuerySet[Membership]:
         return Membership.objects.of(self.actor.organization_id).select_related("user")
 
     @extend_schema(
         request=AddMemberSerializer,
-        responses={201: MembershipSerializer},
+        responses={
+            201: MembershipSerializer,
+            404: refusal("not_found", "Nobody has an account with this address."),
+        },
         examples=[examples.ADD_MEMBER, examples.MEMBER],
     )
     def create(self, request: Request) -> Response:

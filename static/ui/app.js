@@ -75,6 +75,12 @@
     root.querySelectorAll(".ui-toast").forEach(show);
   }
 
+  // A passkey that was cancelled or refused: allauth's scripts say so by this event alone.
+  document.addEventListener("allauth.error", (event) => {
+    event.preventDefault();
+    say(words().key, "error");
+  });
+
   document.addEventListener("ui:toast", (event) => say(event.detail.text, event.detail.tone));
 
   // --- HTMX: failures are said, a lost session leads to sign-in --------------------------------

@@ -19,11 +19,15 @@ from tests.browser.serving import CHROMIUM_FLAGS, OPERATOR, PASSWORD, ROOT, chro
 
 ENTRANCE = ("/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/no-such-page/")
 ACCOUNT = (
-    "/accounts/email/",
-    "/accounts/password/change/",
+    "/account/",
+    "/account/notifications/",
+    "/account/sessions/",
+    "/account/security-log/",
+    "/account/close/",
     "/accounts/2fa/",
-    "/accounts/sessions/",
+    "/accounts/2fa/webauthn/",
     "/accounts/logout/",
+    "/accounts/reauthenticate/",
 )
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
@@ -78,7 +82,7 @@ def _take(page: Page, look: str, options: argparse.Namespace) -> None:
     page.goto("/accounts/login/")
     page.locator("input[name=login]").fill(options.email)
     page.locator("input[name=password]").fill(options.password)
-    page.locator("form.ui-form button").click()
+    page.locator("form.ui-form button").first.click()
     page.wait_for_load_state()
     for path in filter(wanted.search, [*_pages(page), *ACCOUNT, *_console(page)]):
         _shoot(page, path, look, options.out)

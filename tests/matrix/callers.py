@@ -26,6 +26,8 @@ from tests.worlds import World
 AUTH = "/api/v1/auth/app/v1"
 INVENTED = "lw_aaaaaaaa_" + "x" * 43
 UNAUTHORIZED, SIGN_IN = 401, 302
+OWN_AFFAIRS = (" /account/", " /api/v1/account/")
+"""The personal centre: nobody needs an organization for it."""
 LEAVING = frozenset({"DELETE /api/v1/members/<pk>/", "POST /organization/members/<pk>/remove/"})
 """Whoever a row of membership is about may leave by it; the worlds' row is the member's."""
 Expected = Callable[[str, Door], frozenset[int] | set[int]]
@@ -106,6 +108,8 @@ def elsewhere(scopes: tuple[str, ...] | None = None) -> Expected:
 
 
 def without_organization(name: str, door: Door) -> frozenset[int]:
+    if any(start in name for start in OWN_AFFAIRS):
+        return door.own
     return beside(name, door) or door.alone
 
 

@@ -27,7 +27,8 @@ from tests.worlds import KEPT, World
 
 WORDS = ("q", "search", "query", "status", "workflow", "version", "selected", "id", "project",
          "team", "user", "actor", "key", "member", "node", "trace", "trace_id", "target_id",
-         "target_type", "action", "hold", "model", "provider", "run", "run_id", "organization", "subject_id",
+         "target_type", "action", "hold", "model", "provider", "run", "run_id", "organization",
+         "subject_id",
          "cursor", "ordering")  # fmt: skip
 """Names that pages read from their query string, besides those the OpenAPI document lists."""
 
@@ -157,7 +158,18 @@ def parameters(name: str) -> list[str]:
     operation = routes.operations().get(name)
     if operation is None:
         return list(WORDS)
-    return [each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"]
+    listed = [_referred(each) for each in operation.get("parameters", ())]
+    return [each["name"] for each in listed if each["in"] == "query"]
+
+
+def _referred(part: dict[str, Any]) -> dict[str, Any]:
+    """What `#/components/…` stands for, or the part itself."""
+    found = part
+    if "$ref" in part:
+        found = routes.document()
+        for step in part["$ref"].removeprefix("#/").split("/"):
+            found = found[step]
+    return found
 
 
 def ids_of(world: World) -> dict[str, str]:
@@ -194,9 +206,7 @@ def _swapped(
 def _relations(name: str) -> set[str]:
     """The properties of a request that are ids, by the OpenAPI document."""
     content = routes.operations().get(name, {}).get("requestBody", {}).get("content", {})
-    schema = content.get("application/json", {}).get("schema", {})
-    if "$ref" in schema:
-        schema = routes.document()["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    schema = _referred(content.get("application/json", {}).get("schema", {}))
     properties = schema.get("properties", {})
     return {key for key, each in properties.items() if each.get("format") == "uuid"} | {
         "organization", "organization_id"

@@ -12,12 +12,12 @@ from django.utils.timezone import now
 
 from audit.actions import record
 from bpm.models import Decision, HumanTask
-from core.errors import NotFound
+from core.errors import IdempotencyMismatch, NotFound
 from core.jsonsafe import clean
 from core.queue import enqueue
 from core.trace import current_trace_id
 from orgs.access import Actor, can, require
-from workflows.errors import IdempotencyMismatch, NotPublished, RunFinished
+from workflows.errors import NotPublished, RunFinished
 from workflows.inputs import check_inputs
 from workflows.models import Event, Run, RunWait, Signal, Workflow, WorkflowVersion
 from workflows.runtime.sweep import take_back_tasks
@@ -83,6 +83,7 @@ def _same(run: Run) -> Run:
     if asked != before:
         raise IdempotencyMismatch("This key was used for another request.", run=str(known))
     found: Run = known
+    found.repeated = True
     return found
 
 

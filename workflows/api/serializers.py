@@ -6,12 +6,13 @@ from typing import Any
 
 from rest_framework import serializers
 
+from core.fields import TraceIdField
 from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
 
 
 class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
     published_number = serializers.IntegerField(
-        source="published.number", default=None, read_only=True
+        source="published.number", default=None, read_only=True, allow_null=True
     )
 
     class Meta:
@@ -21,6 +22,10 @@ class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
             "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
+
+
+class WorkflowFilter(serializers.Serializer[Any]):
+    name = serializers.CharField(required=False, max_length=120, help_text="A part of the name.")
 
 
 class VersionSerializer(serializers.ModelSerializer[WorkflowVersion]):
@@ -87,6 +92,12 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         read_only_fields = fields
 
 
+class RunFilter(serializers.Serializer[Any]):
+    state = serializers.ChoiceField(choices=Run.State.choices, required=False)
+    workflow = serializers.UUIDField(required=False)
+    trace_id = TraceIdField(required=False)
+
+
 class StepSerializer(serializers.ModelSerializer[Step]):
     duration_ms = serializers.IntegerField(read_only=True)
 
@@ -116,6 +127,16 @@ class EventSerializer(serializers.ModelSerializer[Event]):
         fields = ("seq", "kind", "node_id", "data", "at")
 
 
+class AfterSerializer(serializers.Serializer[Any]):
+    after = serializers.IntegerField(
+        required=False, default=0, min_value=0, max_value=10**9, help_text="The last you have."
+    )
+
+
+class EventsSerializer(serializers.Serializer[Any]):
+    results = EventSerializer(many=True)
+
+
 class TrailSerializer(serializers.Serializer[Any]):
     kind = serializers.CharField()
     at = serializers.DateTimeField()
@@ -124,3 +145,8 @@ class TrailSerializer(serializers.Serializer[Any]):
     state = serializers.CharField()
     cost = serializers.IntegerField(allow_null=True, help_text="nanos")
     data = serializers.JSONField()  # type: ignore[assignment]  # named as in the answer
+
+
+class TraceSerializer(serializers.Serializer[Any]):
+    trace_id = serializers.CharField()
+    results = TrailSerializer(many=True)

@@ -48,14 +48,12 @@ class GrantsView(OrgAPIView):
         examples=[
             OpenApiExample(
                 "Shared with a guest",
-                value=[
-                    {
-                        "user": EXAMPLE["user"],
-                        "email": "guest@example.com",
-                        "name": "Gia Guest",
-                        "rights": ["view", "run"],
-                    }
-                ],
+                value={
+                    "user": EXAMPLE["user"],
+                    "email": "guest@example.com",
+                    "name": "Gia Guest",
+                    "rights": ["view", "run"],
+                },
             )
         ],
     )

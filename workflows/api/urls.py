@@ -4,13 +4,8 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from workflows.api.sharing import GrantsView
-from workflows.api.views import (
-    RunViewSet,
-    TraceView,
-    VersionViewSet,
-    WorkflowViewSet,
-    stream_run,
-)
+from workflows.api.streams import stream_run
+from workflows.api.views import RunViewSet, TraceView, VersionViewSet, WorkflowViewSet
 
 router = SimpleRouter(use_regex_path=False)
 router.register("workflows", WorkflowViewSet, basename="workflow")

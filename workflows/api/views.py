@@ -4,38 +4,39 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
-from django.views.decorators.http import require_GET
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import exceptions, mixins, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.api import error_body, query_text
-from core.errors import DomainError, InvalidInput
+from core.errors import InvalidInput
+from core.schema import refusal
 from orgs.api.access import OrgAPIView, OrgViewSet
-from orgs.api.streams import stream_actor
+from orgs.api.once import REPLAYED, idempotency_key
 from workflows.actions import cancel_run, import_flow, publish_version, read_flow, start_run
 from workflows.actions.flows import MAX_BYTES
 from workflows.api.serializers import (
+    AfterSerializer,
     CancelRunSerializer,
     EventSerializer,
+    EventsSerializer,
     ImportedSerializer,
     ImportSerializer,
     PublishSerializer,
     RunDetailSerializer,
+    RunFilter,
     RunSerializer,
     StartRunSerializer,
+    TraceSerializer,
     TrailSerializer,
     VersionDetailSerializer,
     VersionSerializer,
+    WorkflowFilter,
     WorkflowSerializer,
 )
-from workflows.live import follow_run
 from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
 from workflows.trace import find_trail
 
@@ -53,17 +54,21 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
     serializer_class = WorkflowSerializer
     verbs = {"import_": "workflow.edit", "*": "workflow.view"}
     granted = frozenset({"list", "retrieve", "versions", "publish", "runs"})
+    own_keys = frozenset({"runs"})
     queryset = Workflow.objects.none()
+    filters = WorkflowFilter
+    columns = {"name": "name__icontains"}
 
     def get_queryset(self) -> QuerySet[Workflow]:
-        found = Workflow.objects.visible_to(self.actor).select_related("published")
-        if name := query_text(self.request, "name"):
-            found = found.filter(name__icontains=name)
-        return found
+        return Workflow.objects.visible_to(self.actor).select_related("published")
 
     @extend_schema(
         request={"multipart/form-data": ImportSerializer},
-        responses={200: ImportedSerializer, 201: ImportedSerializer},
+        responses={
+            200: ImportedSerializer,
+            201: ImportedSerializer,
+            404: refusal("not_found", "There is no such workflow."),
+        },
     )
     @action(detail=False, methods=["post"], url_path="import", url_name="import")
     def import_(self, request: Request) -> Response:
@@ -114,7 +119,6 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
         request=StartRunSerializer,
         responses={201: RunSerializer},
         examples=[RUN_EXAMPLE],
-        parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)],
     )
     @action(detail=True, methods=["post"])
     def runs(self, request: Request, pk: str) -> Response:
@@ -127,16 +131,10 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
             inputs=form.validated_data["inputs"],
             query=form.validated_data["query"],
             version_id=form.validated_data["version"],
-            idempotency_key=_key_of(request),
+            idempotency_key=idempotency_key(request),
         )
-        return Response(RunSerializer(run).data, status=status.HTTP_201_CREATED)
-
-
-def _key_of(request: Request) -> str | None:
-    key = request.headers.get("Idempotency-Key", "").strip()
-    if len(key) > 120:
-        raise InvalidInput("An idempotency key has at most 120 characters.")
-    return key or None
+        again = {REPLAYED: "true"} if run.repeated else None
+        return Response(RunSerializer(run).data, status=status.HTTP_201_CREATED, headers=again)
 
 
 class VersionViewSet(mixins.RetrieveModelMixin, OrgViewSet):
@@ -161,14 +159,11 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
     lookup_url_kwarg = "pk"
     lookup_value_converter = "uuid"
     queryset = Run.objects.none()
+    filters = RunFilter
+    columns = {"workflow": "workflow_id"}
 
     def get_queryset(self) -> QuerySet[Run]:
-        wanted: dict[str, Any] = {
-            name: text for name in ("state", "trace_id") if (text := query_text(self.request, name))
-        }
-        if workflow := query_text(self.request, "workflow"):
-            wanted["workflow_id"] = _uuid(workflow, "workflow")
-        rows = Run.objects.visible_to(self.actor).filter(**wanted)
+        rows = Run.objects.visible_to(self.actor)
         rows = rows.select_related("version").defer("version__definition", "version__report")
         if self.action == "retrieve":
             return rows.prefetch_related(Prefetch("steps", Step.objects.order_by("pk")))
@@ -178,25 +173,16 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
         return RunDetailSerializer if self.action == "retrieve" else RunSerializer
 
     @extend_schema(
-        parameters=[
-            OpenApiParameter("state", str, enum=Run.State.values),
-            OpenApiParameter("workflow", UUID),
-            OpenApiParameter("trace_id", str),
-        ]
-    )
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return super().list(request, *args, **kwargs)
-
-    @extend_schema(
-        responses=EventSerializer(many=True), parameters=[OpenApiParameter("after", int)]
+        operation_id="runs_events_retrieve",
+        responses=EventsSerializer,
+        parameters=[AfterSerializer],
     )
     @action(detail=True)
     def events(self, request: Request, pk: str) -> Response:
         """The history in order; `?after=` the last number you have. At most 500 an answer."""
-        asked = request.query_params.get("after", "0")
-        after = _number(asked)
-        if after is None:
-            raise InvalidInput("`after` is a number.", after=asked[:60])
+        form = AfterSerializer(data=request.query_params)
+        form.is_valid(raise_exception=True)
+        after = form.validated_data["after"]
         rows = Event.objects.filter(run=self.get_object(), seq__gt=after).order_by("seq")
         return Response({"results": EventSerializer(rows[:500], many=True).data})
 
@@ -214,52 +200,14 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
         return Response(RunSerializer(run).data)
 
 
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) < 10 else None
-
-
-def _uuid(text: str, name: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise InvalidInput("This is not an id.", **{name: text[:60]}) from None
-
-
 class TraceView(OrgAPIView):
     """Everything under one trace id that the caller may see, in order of time."""
 
     verbs = {"*": "run.view"}
 
-    @extend_schema(responses=TrailSerializer(many=True))
+    @extend_schema(operation_id="trace_retrieve", responses=TraceSerializer)
     def get(self, request: Request, trace_id: str) -> Response:
         if not TRACE_ID.fullmatch(trace_id):
             raise InvalidInput("A trace id has 32 hexadecimal characters.", trace_id=trace_id[:60])
         trail = find_trail(self.actor, trace_id)
         return Response({"trace_id": trace_id, "results": TrailSerializer(trail, many=True).data})
-
-
-@require_GET
-async def stream_run(request: HttpRequest, pk: UUID) -> HttpResponseBase:
-    """`text/event-stream` of one run, resumable by `Last-Event-ID` (or `?after=`)."""
-    try:
-        actor = await stream_actor(request)
-    except exceptions.APIException as error:
-        return _refusal("authentication_failed", str(error.detail), error.status_code)
-    except DomainError as error:
-        return _refusal(error.code, error.message, error.status)
-    if actor is None:
-        return _refusal("not_authenticated", "Sign in or send a key.", 401)
-    run = await Run.objects.visible_to(actor).filter(public_id=pk).afirst()
-    if run is None:
-        return _refusal("not_found", "There is no such run.", 404)
-    last = request.headers.get("Last-Event-ID") or request.GET.get("after") or "0"
-    response = StreamingHttpResponse(
-        follow_run(run, _number(last) or 0), content_type="text/event-stream"
-    )
-    response.headers["Cache-Control"] = "no-cache"
-    response.headers["X-Accel-Buffering"] = "no"
-    return response
-
-
-def _refusal(code: str, message: str, status_code: int) -> JsonResponse:
-    return JsonResponse(error_body(code, message), status=status_code)

@@ -100,6 +100,9 @@ class Run(models.Model):
             models.Index(fields=("owner",), name="run_running", condition=Q(state="running")),
         )
 
+    repeated: bool = False
+    """Set on a run that was found under its idempotency key instead of being started."""
+
     def __str__(self) -> str:
         return str(self.public_id)
 

@@ -185,7 +185,7 @@ def test_the_key_of_another_request_is_refused(client, organization):
         keyed(client, workflow, what="y"),
         keyed(client, published(approval_flow(), organization)),
     ):
-        assert (response.status_code, response.json()["code"]) == (409, "idempotency_mismatch")
+        assert (response.status_code, response.json()["code"]) == (422, "idempotency_mismatch")
         assert response.json()["detail"]["run"] == first.json()["id"]
     assert Run.objects.count() == 1
 

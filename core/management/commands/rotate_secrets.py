@@ -1,11 +1,12 @@
 """Re-encrypt every stored secret with the first key of SECRET_KEYS."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.apps import apps
 from django.core.management.base import BaseCommand, CommandParser
 
-from core.secrets import rotate, secret_fields
+from core.secrets import other_rotations, rotate, secret_fields
 
 
 class Command(BaseCommand):
@@ -19,8 +20,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         for model in apps.get_models():
             for field in secret_fields(model):
-                seen = written = 0
-                for read, changed in rotate(field, options["batch"]):
-                    seen += read
-                    written += changed
-                self.stdout.write(f"{field}: {seen} read, {written} re-encrypted")
+                self._count(str(field), rotate(field, options["batch"]))
+        for name, renew in other_rotations().items():
+            self._count(name, renew())
+
+    def _count(self, name: str, batches: Iterable[tuple[int, int]]) -> None:
+        seen = written = 0
+        for read, changed in batches:
+            seen += read
+            written += changed
+        self.stdout.write(f"{name}: {seen} read, {written} re-encrypted")

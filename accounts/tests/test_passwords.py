@@ -1,0 +1,128 @@
+"""Which passwords are refused, and how they are kept."""
+
+import hashlib
+
+import pytest
+from aiohttp import web
+from django.contrib.auth.hashers import identify_hasher, make_password
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+
+from accounts.models import User
+from accounts.tests.factories import PASSWORD, UserFactory
+from core.tests.servers import LocalServer
+from orgs.tests.factories import MembershipFactory, OrganizationFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def person():
+    user = UserFactory(name="Ada Lovelace", email="ada.byron@analytical.example")
+    MembershipFactory(user=user, organization=OrganizationFactory(name="Northwind Traders"))
+    return user
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "short-one",
+        "password123",
+        "1234567890",
+        "qwertyuiop",
+        "lovelace-2026",
+        "Ada-Lovelace-1815",
+        "analytical!!99",
+        "northwind2026!",
+        "TradersNorthwind",
+        "Loomwork-2026",
+        "x" * 257,
+    ],
+)
+def test_a_weak_password_is_refused(person, bad):
+    with pytest.raises(ValidationError):
+        validate_password(bad, person)
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        "correct-horse-battery",
+        "zzzzzzzzzzzzzzzz q",
+        "四个随机的词语放在一起",
+        "7391 5520 8846 1023",
+        "k" * 64 + "!",
+    ],
+)
+def test_any_composition_will_do(person, good):
+    validate_password(good, person)
+
+
+def test_the_words_of_the_sign_up_form_are_refused_at_once(client):
+    sent = {
+        "name": "Mei Lin",
+        "organization": "Silverbrook",
+        "email": "mei@example.com",
+        "password1": "silverbrook2026",
+        "password2": "silverbrook2026",
+    }
+
+    page = client.post("/accounts/signup/", sent)
+
+    assert "words that belong to you" in page.content.decode()
+    assert not User.objects.exists()
+
+
+def ask(settings, url):
+    settings.BREACHED_PASSWORDS_URL = url
+    settings.AUTH_PASSWORD_VALIDATORS = [
+        *settings.AUTH_PASSWORD_VALIDATORS,
+        {"NAME": "accounts.passwords.BreachedValidator"},
+    ]
+
+
+def leaks(password):
+    digest = hashlib.sha1(password.encode()).hexdigest().upper()
+
+    async def answer(request):
+        rows = ["0" * 35 + ":3", f"{digest[5:]}:12", "F" * 35 + ":0"]
+        known = request.path == f"/range/{digest[:5]}"
+        return web.Response(text="\r\n".join(rows) if known else "0" * 35 + ":3")
+
+    return LocalServer(answer)
+
+
+def test_a_leaked_password_is_found_and_only_five_digits_leave(person, settings):
+    with leaks("a-leaked-passphrase") as server:
+        ask(settings, f"{server.url}/range/")
+        with pytest.raises(ValidationError, match="data leak"):
+            validate_password("a-leaked-passphrase", person)
+        validate_password("another-passphrase", person)
+
+    assert all(len(seen.path) == len("/range/") + 5 for seen in server.requests)
+
+
+@pytest.mark.parametrize("trouble", ["down", "error"])
+def test_a_service_that_fails_keeps_nobody_out(person, settings, caplog, trouble):
+    async def fail(request):
+        return web.Response(status=503)
+
+    with LocalServer(fail) as server:
+        ask(settings, server.url if trouble == "error" else "http://127.0.0.1:9")
+        validate_password(PASSWORD, person)
+
+    assert "cannot be looked up" in caplog.text
+
+
+def test_passwords_are_kept_with_argon2_and_older_hashes_renewed_at_sign_in(client, settings):
+    from config.settings import base  # noqa: PLC0415 - the suite itself hashes quickly
+
+    settings.PASSWORD_HASHERS = base.PASSWORD_HASHERS
+    user = UserFactory()
+    User.objects.filter(pk=user.pk).update(password=make_password(PASSWORD, hasher="pbkdf2_sha256"))
+
+    client.post("/accounts/login/", {"login": user.email, "password": PASSWORD})
+
+    user.refresh_from_db()
+    assert identify_hasher(user.password).algorithm == "argon2"
+    assert "_auth_user_id" in client.session

@@ -1,0 +1,18 @@
+"""Pages of the personal centre; those that replace addresses of allauth stand before its own."""
+
+from django.urls import path
+from django.views.generic import RedirectView
+
+from accounts import views
+
+urlpatterns = [
+    path("account/", views.profile, name="account_profile"),
+    path("account/notifications/", views.notifications, name="account_notifications"),
+    path("account/sessions/", views.sessions, name="account_sessions"),
+    path("account/sessions/end/", views.end_sessions, name="account_sessions_end"),
+    path("account/sessions/<str:pk>/end/", views.end_one_session, name="account_session_end"),
+    path("account/security-log/", views.security_log, name="account_security_log"),
+    path("account/close/", views.close, name="account_close"),
+    path("i18n/setlang/", views.set_language, name="set_language"),
+    path("accounts/sessions/", RedirectView.as_view(pattern_name="account_sessions")),
+]

@@ -1,0 +1,175 @@
+"""Where the fuzzer plays: a world in a throw-away database, an owner's session, real ids."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection, transaction
+from django.middleware.csrf import get_token
+from django.test import Client, RequestFactory
+from django.utils.timezone import now
+
+from accounts.tests.factories import UserFactory
+from bpm.actions import claim_task
+from bpm.models import HumanTask
+from bpm.tests.factories import make_task
+from llm.tests.factories import ProviderFactory
+from orgs.models import Role
+from tests.doors import DOORS
+from tests.worlds import World, make_world
+from workflows.models import Event, Run
+from workflows.runtime.sweep import HUMAN_INPUT, subject_of
+
+REAL = 0.8
+"""How often an id is that of a row there is: the rest knocks at nobody's door."""
+BARE = {"If-Match": 0.7, "If-None-Match": 0.7, "X-Organization": 0.95}
+"""How often a condition is left out: generated tags hold for nothing."""
+KNOWN = 0.4
+SIGNED_IN = 0.96
+CREDENTIALS = {"authorization", "x-api-key", "cookie"}
+
+
+@dataclass
+class Place:
+    world: World
+    headers: dict[str, str]
+    cookies: dict[str, str]
+    dice: random.Random = field(default_factory=lambda: random.Random(4711))
+    ids: dict[str, str] = field(default_factory=dict)
+    """By the name of a field in a body: the row that is meant."""
+    spare: dict[str, str] = field(default_factory=dict)
+    """By operation, where the world's own row is not in the state that it needs."""
+
+    def settle(self, case: Any) -> None:
+        """Make a generated case reach something, most of the time."""
+        if case.path_parameters and self._rolls(REAL):
+            self._name_rows(case)
+        for name, chance in BARE.items():
+            if self._rolls(chance):
+                case.headers.pop(name, None)
+        if case.query and self._rolls(REAL):
+            case.query.pop("cursor", None)  # nobody guesses a signature
+        if self._rolls(SIGNED_IN):  # what is generated in their place opens nothing
+            case.cookies = {}
+            for name in [each for each in case.headers if each.lower() in CREDENTIALS]:
+                del case.headers[name]
+        if isinstance(case.body, dict):
+            self._mean_something(case)
+
+    def _mean_something(self, case: Any) -> None:
+        """Ids of rows there are, and now and then a value that the table of doors would send."""
+        for name, value in self.ids.items():
+            if isinstance(case.body.get(name), str) and self._rolls(REAL):
+                case.body[name] = value
+        door = door_of(case.method, case.operation.path)
+        for name, value in (door.body(self.world) if door else {}).items():
+            if name in case.body and not hasattr(value, "read") and self._rolls(KNOWN):
+                case.body[name] = value
+
+    def _name_rows(self, case: Any) -> None:
+        for name in list(case.path_parameters):
+            if (found := self.row_id(case.method, case.operation.path)) is not None:
+                case.path_parameters[name] = found
+
+    def row_id(self, method: str, path: str) -> str | None:
+        if (found := self.spare.get(f"{method.upper()} {path}")) is not None:
+            return found
+        if path.endswith("/trace/{trace_id}/"):
+            return self.world.trace_id
+        door = door_of(method, path)
+        row = getattr(self.world.rows, door.target, None) if door else None
+        key = getattr(row, "public_id", None) or getattr(row, "pk", None)
+        return str(key) if key is not None else None
+
+    def _rolls(self, chance: float) -> bool:
+        return self.dice.random() < chance
+
+
+def door_of(method: str, path: str) -> Any:
+    """The row of the table of doors for an operation of the document."""
+    for name, door in DOORS.items():
+        verb, _, address = name.partition(" ")
+        if verb == method.upper() and _plain(address) == _plain(path):
+            return door
+    return None
+
+
+def _plain(address: str) -> str:
+    return "/".join("*" if part[:1] in {"<", "{"} else part for part in address.split("/"))
+
+
+def make_place(upstream: str) -> Place:
+    """`upstream` is where the world's provider answers."""
+    world = make_world("FUZZED")
+    world.rows.provider.base_url = upstream
+    world.rows.provider.save(update_fields=["base_url"])
+    owner = world.people[Role.OWNER]
+    client = Client()
+    client.force_login(owner)
+    request = RequestFactory().get("/")
+    token = get_token(request)
+    cookies = {name: morsel.value for name, morsel in client.cookies.items()}
+    cookies["loomwork_csrf"] = request.META["CSRF_COOKIE"]
+    place = Place(world, {"X-CSRFToken": token}, cookies)
+    rows: Mapping[str, Any] = vars(world.rows)
+    UserFactory(email="x@example.com")  # whom the table of doors adds to the organization
+    place.ids = {
+        "provider": str(rows["provider"].pk),
+        "version": str(rows["version"].pk),
+        "workflow": str(rows["workflow"].pk),
+        "user": str(world.people[Role.GUEST].pk),
+    }
+    place.spare = {
+        # A stream ends where its run is over.
+        "GET /api/v1/runs/{id}/stream/": str(_finished_run(world).public_id),
+        "DELETE /api/v1/providers/{id}/": str(
+            ProviderFactory(organization=world.organization, name="spare").pk
+        ),
+        "POST /api/v1/tasks/{id}/release/": str(_claimed_task(world).pk),
+    }
+    return place
+
+
+def _claimed_task(world: World) -> HumanTask:
+    task = make_task(
+        world.organization,
+        title="claimed",
+        kind=HUMAN_INPUT,
+        subject_id=subject_of(world.rows.run.public_id, "start", ""),
+        candidates=["role:owner"],
+    )
+    claim_task(actor=world.owner, task_id=task.pk)
+    return task
+
+
+def _finished_run(world: World) -> Run:
+    run = Run.objects.create(
+        organization=world.organization,
+        workflow=world.rows.workflow,
+        version=world.rows.version,
+        state=Run.State.SUCCEEDED,
+        trigger=Run.Trigger.API,
+        seq=1,
+        trace_id=world.trace_id,
+        started_at=now(),
+        ended_at=now(),
+    )
+    Event.objects.create(
+        organization_id=world.organization.pk, run=run, seq=1, kind="run.succeeded", at=now()
+    )
+    return run
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Each request finds the world whole: what it did is checked like a commit, then undone."""
+    # A server gives its connection back at a request's end; this one holds what is to be undone.
+    connection.close_if_unusable_or_obsolete = lambda: None
+    with transaction.atomic():
+        yield
+        connection.check_constraints()
+        transaction.set_rollback(True)
