@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 
 from core.logs import is_secret_name
+from core.secrets import SecretField
 
 
 class ConsoleAdmin(ModelAdmin):
@@ -23,7 +24,9 @@ class ConsoleAdmin(ModelAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Never by what nobody may read: a filter would answer it letter by letter."""
-        if any(_is_hidden(part) for part in lookup.split(LOOKUP_SEP)):
+        parts = lookup.split(LOOKUP_SEP)
+        sealed = {field.name for field in self.opts.fields if isinstance(field, SecretField)}
+        if parts[0] in sealed or any(_is_hidden(part) for part in parts):
             return False
         return bool(super().lookup_allowed(lookup, value, request))
 

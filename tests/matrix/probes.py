@@ -20,7 +20,7 @@ from orgs.tests.factories import MembershipFactory
 from tests import worlds as making
 from tests.doors import DOORS, Door
 from tests.matrix import routes
-from tests.matrix.callers import AUTH
+from tests.matrix.callers import AUTH, OWN_AFFAIRS
 from tests.matrix.knocking import ask, id_of, settled, shape, signed_in, text_of, undone
 from tests.matrix.walking import Findings, Worlds
 from tests.worlds import KEPT, World
@@ -77,7 +77,8 @@ def _foreign_and_none(owner: Client, worlds: Worlds, name: str, door: Door) -> l
     for pk in (theirs, _missing(theirs)):
         with undone() as seen:
             answer = ask(owner, name, door, worlds.theirs, body=worlds.ours, pk=pk)
-            text = re.sub(rf"\b{pk}\b|{pk.replace('-', '')}\b", "…", settled(answer))
+            echoed = rf"{pk}|{pk.replace('-', '')}" if len(pk) > 20 else f"(?<=/){pk}(?=/)"
+            text = re.sub(echoed, "…", settled(answer))
         found.append((answer.status_code, text, shape(seen.sql)))
     return found
 
@@ -259,7 +260,7 @@ def naming(owner: Client, worlds: Worlds, findings: Findings) -> None:
     """The header chooses among one's own organizations, and is not a way into others."""
     named = {"X-Organization": str(worlds.theirs.organization.pk)}
     for name, door in reading().items():
-        if door.target:
+        if door.target or any(start in name for start in OWN_AFFAIRS):
             continue
         with undone():
             answer = ask(owner, name, door, worlds.theirs, headers=named)
