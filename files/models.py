@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.models import TenantModel, TenantQuerySet
 from files.sources import all_sources, label_of
-from orgs.access import can
+from orgs.visibility import Place, VisibleQuerySet
 
 if TYPE_CHECKING:
     from orgs.access import Actor
@@ -19,20 +19,25 @@ if TYPE_CHECKING:
 EXPORT_KIND = "export"
 
 
-class StoredFileQuerySet(TenantQuerySet):
-    def visible_to(self, actor: Actor) -> Self:
-        """Files of the actor's organization, if the actor may see files at all.
+class StoredFileQuerySet(VisibleQuerySet):
+    place = Place("file.view", project="project", optional=True)
 
-        An export's file is had through the export alone: it asks for the right to what is inside.
-        """
-        if not can(actor, "file.view"):
-            return self.none()
-        return self.of(actor.organization_id).exclude(kind=EXPORT_KIND)
+    def visible_to(self, actor: Actor, verb: str = "") -> Self:
+        """An export's file is had through the export alone, which asks for more than files."""
+        return super().visible_to(actor, verb).exclude(kind=EXPORT_KIND)
 
 
 class StoredFile(TenantModel):
     """Written once and never changed: a new content is a new file."""
 
+    project = models.ForeignKey(
+        "orgs.Project",
+        models.RESTRICT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("project"),
+    )
     name = models.CharField(_("name"), max_length=255)
     content_type = models.CharField(_("content type"), max_length=127)
     size = models.PositiveBigIntegerField(_("size"), help_text=_("bytes"))
@@ -55,7 +60,7 @@ class StoredFile(TenantModel):
 class ExportQuerySet(TenantQuerySet):
     def visible_to(self, actor: Actor) -> Self:
         """Exports of what the actor may see, whoever in the organization started them."""
-        allowed = [source.name for source in all_sources() if can(actor, source.verb)]
+        allowed = [source.name for source in all_sources() if source.allows(actor)]
         return self.of(actor.organization_id).filter(source__in=allowed)
 
     def lapsed(self, at: datetime) -> Self:

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -14,10 +14,11 @@ from core.errors import InvalidInput
 from core.ui import home_context
 from orgs import actions
 from orgs.access import SESSION_KEY, memberships_of
-from orgs.forms import KeyForm, MemberForm, OrganizationForm, OriginsForm, RoleForm
-from orgs.models import ApiKey, Membership, Organization, Role
-from orgs.pages import page
+from orgs.forms import MemberForm, OrganizationForm, OriginsForm, RoleForm
+from orgs.models import Membership, Organization, Project, Role
+from orgs.pages import back_from, page
 from orgs.permissions import VERBS
+from orgs.sharing import change_sharing
 
 
 @require_GET
@@ -63,7 +64,7 @@ def organization(request: HttpRequest) -> HttpResponse:
             "form": form,
             "member_form": MemberForm(),
             "origins_form": OriginsForm(initial={"origins": "\n".join(found.cors_origins)}),
-            "members": _members(actor.organization_id),
+            "members": _members(actor),
             "roles": Role.choices,
             "table": _role_table(),
         },
@@ -85,8 +86,8 @@ def set_origins(request: HttpRequest) -> HttpResponse:
     return redirect("organization_settings")
 
 
-def _members(organization_id: UUID) -> Any:
-    rows = Membership.objects.of(organization_id).select_related("user")
+def _members(actor: Any) -> Any:
+    rows = Membership.objects.visible_to(actor).select_related("user")
     return rows.order_by("created_at")
 
 
@@ -130,41 +131,12 @@ def remove_member(request: HttpRequest, pk: UUID) -> HttpResponse:
     return redirect("home")
 
 
-@require_GET
-@page("key.manage")
-def keys(request: HttpRequest) -> HttpResponse:
-    return render(request, "orgs/keys.html", _key_context(request))
-
-
-def _key_context(request: HttpRequest) -> dict[str, Any]:
-    actor = request.actor  # type: ignore[attr-defined]
-    rows = ApiKey.objects.of(actor.organization_id).order_by("-pk")
-    return {"title": _("API keys"), "keys": rows}
-
-
-@require_http_methods(["GET", "POST"])
-@page("key.manage")
-def new_key(request: HttpRequest) -> HttpResponse:
-    """Create a key; its token is in this one answer and nowhere else, so there is no redirect."""
-    actor = request.actor  # type: ignore[attr-defined]
-    form = KeyForm(request.POST or None, actor=actor)
-    if request.method == "POST" and form.is_valid():
-        key, token = actions.create_key(
-            actor=actor,
-            name=form.cleaned_data["name"],
-            scopes=form.cleaned_data["scopes"],
-            expires_at=form.expires_at(),
-        )
-        answer = {"title": key.name, "key": key, "token": token}
-        response = render(request, "orgs/key_created.html", answer)
-        response.headers["Cache-Control"] = "no-store"
-        return response
-    return render(request, "orgs/key_new.html", {"title": _("New API key"), "form": form})
-
-
 @require_POST
-@page("key.manage")
-def revoke_key(request: HttpRequest, pk: UUID) -> HttpResponse:
-    key = actions.revoke_key(actor=request.actor, key_id=pk)  # type: ignore[attr-defined]
-    messages.success(request, _("“%(name)s” is revoked.") % {"name": key.name})
-    return redirect("api_keys")
+@page("org.view")
+def share_project(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Give or take back one right on a project; leads back to the page the form stands on."""
+    actor = request.actor  # type: ignore[attr-defined]
+    found = get_object_or_404(Project.objects.visible_to(actor), pk=pk)
+    change_sharing(request, actor, found, "project.manage")
+    messages.success(request, _("Sharing is changed."))
+    return redirect(back_from(request))

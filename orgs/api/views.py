@@ -1,4 +1,4 @@
-"""Organizations, members and keys over HTTP."""
+"""Organizations and members over HTTP."""
 
 from __future__ import annotations
 
@@ -16,24 +16,19 @@ from orgs.access import memberships_of
 from orgs.actions import (
     add_member,
     change_role,
-    create_key,
     remove_member,
     rename_organization,
-    revoke_key,
     set_cors_origins,
 )
 from orgs.api import examples
 from orgs.api.access import OrgAPIView, OrgViewSet
 from orgs.api.serializers import (
     AddMemberSerializer,
-    ApiKeySerializer,
     ChangeOrganizationSerializer,
-    CreatedKeySerializer,
-    CreateKeySerializer,
     MembershipSerializer,
     OrganizationSerializer,
 )
-from orgs.models import ApiKey, Membership, Organization
+from orgs.models import Membership, Organization
 
 
 class MeView(OrgAPIView):
@@ -119,11 +114,12 @@ class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
 
     serializer_class = MembershipSerializer
     verbs = {
-        "list": "org.view",
-        "retrieve": "org.view",
+        "list": "member.view",
+        "retrieve": "member.view",
         "destroy": "org.view",
         "*": "member.manage",
     }
+    granted = frozenset({"list", "retrieve"})  # guests find themselves
     queryset = Membership.objects.none()
 
     def lock_rows(self) -> None:
@@ -131,7 +127,7 @@ class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
         Organization.objects.select_for_update().get(pk=self.actor.organization_id)
 
     def get_queryset(self) -> QuerySet[Membership]:
-        return Membership.objects.of(self.actor.organization_id).select_related("user")
+        return Membership.objects.visible_to(self.actor).select_related("user")
 
     @extend_schema(
         request=AddMemberSerializer,
@@ -170,37 +166,4 @@ class MemberViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
     def destroy(self, request: Request, pk: str) -> Response:
         """Removes a member; removing oneself is leaving, and needs no right."""
         remove_member(actor=self.actor, membership_id=self.get_object().pk)
-        return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-@extend_schema_view(
-    list=extend_schema(examples=[examples.SHOWN_KEY]),
-    retrieve=extend_schema(examples=[examples.SHOWN_KEY]),
-)
-class ApiKeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
-    """Keys for programs. A key's token is in the answer that creates it and nowhere else."""
-
-    serializer_class = ApiKeySerializer
-    verbs = {"*": "key.manage"}
-    queryset = ApiKey.objects.none()
-
-    def get_queryset(self) -> QuerySet[ApiKey]:
-        return ApiKey.objects.of(self.actor.organization_id)
-
-    @extend_schema(
-        request=CreateKeySerializer,
-        responses={201: CreatedKeySerializer},
-        examples=[examples.CREATE_KEY, examples.CREATED_KEY],
-    )
-    def create(self, request: Request) -> Response:
-        form = CreateKeySerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        key, token = create_key(actor=self.actor, **form.validated_data)
-        body = {**ApiKeySerializer(key).data, "token": token}
-        return Response(body, status=status.HTTP_201_CREATED)
-
-    @extend_schema(responses={204: None, 404: refusal("not_found", "There is no such key.")})
-    def destroy(self, request: Request, pk: str) -> Response:
-        """Revokes the key; its row stays for the trail."""
-        revoke_key(actor=self.actor, key_id=self.get_object().pk)
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,13 +11,15 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
 from django.test import Client, override_settings
 from django.utils.timezone import now
 
 from accounts.tests.factories import PASSWORD, UserFactory
+from config.staff import STAFF_GROUPS
 from core.ids import uuid7
 from orgs.actions import create_key, revoke_key
-from orgs.models import ApiKey, Role
+from orgs.models import ApiKey, Project, Role
 from orgs.permissions import KEY_SCOPES, VERBS
 from tests.doors import HIDDEN, REFUSED, Door
 from tests.matrix.elsewhere import HEADLESS
@@ -28,6 +31,15 @@ INVENTED = "lw_aaaaaaaa_" + "x" * 43
 UNAUTHORIZED, SIGN_IN = 401, 302
 OWN_AFFAIRS = (" /account/", " /api/v1/account/")
 """The personal centre: nobody needs an organization for it."""
+BEYOND_A_PROJECT = {
+    "GET /api/v1/audit/<pk>/": frozenset({HIDDEN}),
+    "GET /api/v1/audit/statistics/": frozenset({REFUSED}),
+    "POST /api/v1/exports/": frozenset({REFUSED}),
+    "POST /api/v1/exports/<pk>/cancel/": frozenset({REFUSED}),
+    "GET /api/v1/exports/<pk>/download/": frozenset({REFUSED}),
+}
+"""What speaks of the whole organization, so no key is told, whatever its scopes."""
+IN_A_PROJECT = frozenset({"workflow", "version", "run"})
 LEAVING = frozenset({"DELETE /api/v1/members/<pk>/", "POST /organization/members/<pk>/remove/"})
 """Whoever a row of membership is about may leave by it; the worlds' row is the member's."""
 Expected = Callable[[str, Door], frozenset[int] | set[int]]
@@ -85,13 +97,23 @@ def by_scopes(*scopes: str) -> Expected:
     def expected(name: str, door: Door) -> frozenset[int]:
         if not is_api(name) or door.open is not None:
             return shut(name, door)
-        if door.person:
-            return frozenset({REFUSED})
-        if not door.verb or door.verb in scopes:
-            return door.own
-        return frozenset({door.guest})
+        if door.person or (door.verb and door.verb not in scopes):
+            return frozenset({REFUSED, door.guest})  # hidden, or seen by another scope and refused
+        return BEYOND_A_PROJECT.get(name, door.own)
 
     return expected
+
+
+def refused_address(name: str, door: Door) -> frozenset[int]:
+    """The key is known, but not from here: nothing of the API opens, and it says why."""
+    return frozenset({REFUSED}) if door.open is None and is_api(name) else distrusted(name, door)
+
+
+def in_another_project(name: str, door: Door) -> frozenset[int]:
+    """What belongs to a project is not there for a key of another one."""
+    if is_api(name) and door.target in IN_A_PROJECT:
+        return frozenset({HIDDEN, REFUSED})
+    return by_scopes(*KEY_SCOPES)(name, door)
 
 
 def elsewhere(scopes: tuple[str, ...] | None = None) -> Expected:
@@ -102,7 +124,9 @@ def elsewhere(scopes: tuple[str, ...] | None = None) -> Expected:
             return beside(name, door) or door.open
         if scopes is not None and (door.person or door.verb not in {"", *scopes}):
             return frozenset({REFUSED, HIDDEN})
-        return frozenset({HIDDEN}) if door.target not in {"", "trace"} else door.own
+        if door.target not in {"", "trace"}:
+            return frozenset({HIDDEN})
+        return door.own if scopes is None else BEYOND_A_PROJECT.get(name, door.own)
 
     return expected
 
@@ -150,6 +174,11 @@ def _keys(ours: World) -> Iterator[Caller]:
     yield Caller("invented key", with_token(INVENTED), distrusted, ours)
     bare = with_token(key_of(ours, "org.view"))
     yield Caller("key without the scope", bare, by_scopes("org.view"), ours, home=ours)
+    kept_out = key_of(ours, ip_allow=["203.0.113.0/24"])
+    yield Caller("key from a refused address", with_token(kept_out), refused_address, ours)
+    project = Project.objects.create(organization=ours.organization, name="Other")
+    beside_it = key_of(ours, project_id=project.pk)
+    yield Caller("key of another project", with_token(beside_it), in_another_project, ours, ours)
     full = with_token(ours.rows.token)
     yield Caller("key with every scope", full, by_scopes(*KEY_SCOPES), ours, home=ours)
 
@@ -224,7 +253,8 @@ def operators(ours: World) -> Iterator[Caller]:
     """People of the platform: no organization is theirs, and the console only by permission."""
     plain = UserFactory(email="operator@example.com", is_staff=True)
     yield _operator("operator without groups", plain, ours)
-    for group in Group.objects.order_by("name"):
+    call_command("staff_groups", verbosity=0, stdout=io.StringIO())
+    for group in Group.objects.filter(name__in=STAFF_GROUPS).order_by("name"):
         user = UserFactory(email=f"{group.pk}-operator@example.com", is_staff=True)
         user.groups.add(group)
         yield _operator(f"operator: {group.name}", user, ours)

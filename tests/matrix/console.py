@@ -16,7 +16,7 @@ from tests.matrix.walking import Findings, Worlds, judge, untouched
 SIGN_IN = 302
 LETTERS = {"view": "v", "add": "a", "change": "c", "delete": "d"}
 SUPERUSERS_ALONE = frozenset({"auth.Group", "account.EmailAddress", "mfa.Authenticator",
-                              "usersessions.UserSession"})  # fmt: skip
+                              "usersessions.UserSession", "socialaccount.SocialAccount"})  # fmt: skip
 """Whoever writes here could become anybody: a permission of the model does not suffice."""
 
 MODELS: dict[str, str] = {
@@ -32,10 +32,14 @@ MODELS: dict[str, str] = {
     "account.EmailAddress": "vacd",
     "mfa.Authenticator": "vd",
     "usersessions.UserSession": "vd",
+    "socialaccount.SocialAccount": "vd",
     "orgs.Organization": "v",
     "orgs.Membership": "v",
     "orgs.ApiKey": "v",
     "orgs.StoredAnswer": "v",
+    "orgs.SupportAccess": "va",
+    "orgs.SsoConnection": "v",
+    "orgs.SsoDomain": "v",
     "billing.Wallet": "v",
     "billing.Hold": "v",
     "billing.LedgerEntry": "v",
@@ -90,6 +94,8 @@ PLACES: dict[str, tuple[int, int, int, str]] = {
     "POST /admin/password_change/done/": (SIGN_IN, 405, 405, ""),
     "GET /admin/r/<content_type_id>/<object_id>/": (SIGN_IN, 404, 404, ""),
     "POST /admin/r/<content_type_id>/<object_id>/": (SIGN_IN, 404, 404, ""),
+    "GET /admin/trace/": (SIGN_IN, 403, 200, "audit.view_entry"),
+    "POST /admin/trace/": (SIGN_IN, 405, 405, ""),
     "GET /admin/search/": (SIGN_IN, 200, 200, ""),
     "POST /admin/search/": (SIGN_IN, 200, 200, ""),
 }  # fmt: skip

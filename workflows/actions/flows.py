@@ -51,16 +51,16 @@ def import_flow(
     when the file has a fault; nothing is stored then.
     """
     target = _target(actor, workflow_id)
+    project = target.project_id if target else project_of(actor, project_id, "workflow.edit")
     imported = read_flow(raw, name=name)
     if imported.definition is None or not imported.report["ok"]:
         raise ImportRefused("The flow has faults; nothing was stored.", report=imported.report)
-    return _store_version(actor, target, imported, raw, filename, project_id)
+    return _store_version(actor, target, imported, raw, filename, project)
 
 
 def _target(actor: Actor, workflow_id: UUID | None) -> Workflow | None:
     if workflow_id is None:
-        require(actor, "workflow.edit")
-        return None
+        return None  # `project_of` asks for the right to edit in its project
     workflow = Workflow.objects.visible_to(actor).filter(pk=workflow_id).first()
     if workflow is None:
         raise NotFound("There is no such workflow.")
@@ -69,10 +69,10 @@ def _target(actor: Actor, workflow_id: UUID | None) -> Workflow | None:
     return found
 
 
-def _new(actor: Actor, imported: Imported, filename: str, project_id: UUID | None) -> Workflow:
+def _new(actor: Actor, imported: Imported, filename: str, project_id: UUID) -> Workflow:
     return Workflow.objects.create(
         organization_id=actor.organization_id,
-        project_id=project_of(actor, project_id),
+        project_id=project_id,
         name=(imported.name or filename)[:120],
         description=imported.description[:5000],
         mode=imported.mode,
@@ -87,7 +87,7 @@ def _store_version(
     imported: Imported,
     raw: bytes,
     filename: str,
-    project_id: UUID | None,
+    project_id: UUID,
 ) -> WorkflowVersion:
     workflow = target or _new(actor, imported, filename, project_id)
     workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
@@ -95,7 +95,12 @@ def _store_version(
     workflow.save(update_fields=["latest_number", "updated_at"])
     assert imported.definition is not None  # noqa: S101 - import_flow refused it otherwise
     source = store_file(
-        actor=actor, name=filename, content=raw, content_type="application/yaml", kind="flow"
+        actor=actor,
+        name=filename,
+        content=raw,
+        content_type="application/yaml",
+        kind="flow",
+        project_id=project_id,
     )
     version = WorkflowVersion.objects.create(
         organization_id=actor.organization_id,
