@@ -21,6 +21,8 @@ class Door:
     `verb`: what the caller needs; "" means no more than being signed in. `target`: which row of
     the world its address names. `guest`: what somebody gets who holds no verb but may see what was
     shared with them. `body`: what is sent, made from the world whose rows it shall name.
+    `open`: what those get who are not signed in, where that is not the way to the sign-in.
+    `alone`: what a person without an organization gets, where that is not a refusal.
     """
 
     verb: str = ""
@@ -29,6 +31,8 @@ class Door:
     body: Callable[[World], dict[str, Any]] = field(default=lambda world: {})
     person: bool = False
     own: frozenset[int] = frozenset({200, 201, 204, 302})
+    open: frozenset[int] | None = None
+    alone: frozenset[int] = frozenset({REFUSED})
 
 
 def shared(verb: str, target: str = "", **more: Any) -> Door:
@@ -310,14 +314,14 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/trace/<trace_id>/": Door("org.view", "trace"),
     # -- pages
     "GET /": Door("org.view"),
-    "GET /navigation/": Door(),
+    "GET /navigation/": Door(alone=frozenset({200})),
     "GET /organization/": Door("org.view"),
     "POST /organization/": Door("org.manage", body=lambda w: {"name": "New"}),
     "POST /organization/origins/": Door(
         "org.manage", body=lambda w: {"origins": "https://app.example.com"}
     ),
     "POST /organization/switch/": Door(
-        body=lambda w: {"organization": str(w.organization.pk)}
+        body=lambda w: {"organization": str(w.organization.pk)}, alone=frozenset({302})
     ),
     "GET /organizations/new/": Door(),
     "POST /organizations/new/": Door(body=lambda w: {"name": "Another"}),

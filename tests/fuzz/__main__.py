@@ -10,7 +10,6 @@ import time
 
 import django
 
-
 IDLE = {"POST /api/v1/sso/connections/{id}/check/", "POST /api/v1/sso/domains/{id}/verify/"}
 """What cannot succeed here: they ask a far server that only `orgs/tests/test_sso.py` puts up."""
 
