@@ -99,7 +99,8 @@ def _keys(actor: Actor | None, wanted: Wanted) -> list[ApiKey]:
     if not wanted.prefix and not wanted.uuid:
         return []
     rows = ApiKey.objects.all() if actor is None else ApiKey.objects.visible_to(actor)
-    return list(rows.filter(Q(prefix=wanted.prefix) | Q(pk=wanted.uuid))[:2])
+    named = Q(pk=wanted.uuid) if wanted.uuid else Q(prefix=wanted.prefix)
+    return list(rows.filter(named)[:2])
 
 
 def _exists(actor: Actor | None, trace_id: str) -> bool:

@@ -75,7 +75,7 @@ def _keys(scope: Scope) -> QuerySet[Any]:
 
 def _by_key(actor: Actor | None, key: ApiKey) -> Iterator[Clue]:
     """What the key did, and what was done to it."""
-    rows = Entry.objects.of(key.organization_id).order_by("-pk")
+    rows = _seen(actor).filter(organization_id=key.organization_id).order_by("-pk")
     yield from map(_clue, rows.filter(actor_id=key.pk)[: TRACES + 1])
     yield from map(_clue, rows.filter(target_type="api_key", target_id=str(key.pk))[: TRACES + 1])
 

@@ -122,6 +122,7 @@ def _show_step(row: Step) -> Item:
         cost=row.cost or None,
         ms=row.duration_ms,
         url=reverse("run", args=[row.run.public_id]),
+        row=("workflows_run", row.run_id),
         organization_id=row.organization_id,
         data={"ms": row.duration_ms, "attempts": row.attempts, "error": row.error or None},
     )
