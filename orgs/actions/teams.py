@@ -202,4 +202,4 @@ def _note(
 
 def _note_person(action: str, actor: Actor, row: TeamMembership, **data: object) -> None:
     who = {"user": str(row.member.user_id), "email": row.member.user.email}
-    _note(action, actor, row.team, **who, **data)
+    _note(action, actor, row.team, None, None, **who, **data)
