@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: run test demo check check-types check-rest format lock install install-dev messages fuzz-api bench-engine bench-gateway screenshots clean
+.PHONY: run test demo check check-types check-rest format lock install install-dev messages fuzz-api bench-engine bench-gateway bench-permissions screenshots clean
 
 run: install ## serve web, worker and beat; prints address and sign-in; Ctrl-C ends it
 	@exec $(BIN)/python manage.py up $(if $(PORT),--port $(PORT))
@@ -45,6 +45,9 @@ bench-engine: install ## steps per second of the durable engine
 
 bench-gateway: install ## requests per second of /v1 with durable money
 	@$(BIN)/python -m bench.gateway
+
+bench-permissions: install ## pages of 100,000 workflows for an owner, a member and a guest
+	@$(BIN)/python -m bench.permissions
 
 screenshots: install-dev ## pictures of every page, light, dark and narrow, in data/shots
 	@$(BIN)/python -m tests.browser.screenshots

@@ -3,7 +3,6 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import get_authentication_records
 from allauth.account.internal.stagekit import unstash_login
 from allauth.account.internal.userkit import filter_users_by_email
@@ -25,6 +24,7 @@ from accounts.addresses import expected_signup
 from accounts.models import User
 from accounts.security import Kind, note, note_notice
 from accounts.signup import run_signup_steps
+from accounts.sso.guard import SsoGuard
 from core.palette import BRAND
 from core.secrets import seal, unseal
 
@@ -32,7 +32,7 @@ FACTOR_PLACE = "mfa_authenticator|data"
 """Where factors' secrets stand. allauth encrypts before a row has its key, so no row is named."""
 
 
-class AccountAdapter(DefaultAccountAdapter):
+class AccountAdapter(SsoGuard):
     @transaction.atomic
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         details = form.cleaned_data
@@ -79,6 +79,8 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def post_login(self, request: HttpRequest, user: User, **details: Any) -> HttpResponse:
         response = super().post_login(request, user, **details)
+        if not request.user.is_authenticated:
+            return response
         records = get_authentication_records(request, user)
         ways = [str(row.get("type") or row["method"]) for row in records]
         note(Kind.SIGNED_IN, user_id=user.pk, ways=ways)

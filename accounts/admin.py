@@ -1,9 +1,13 @@
 """Operators look after users here; passwords are reset by mail, never typed in."""
 
+from typing import Any
+
 from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
 from allauth.account.models import EmailAddress
 from allauth.mfa.admin import AuthenticatorAdmin as AllauthAuthenticatorAdmin
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.admin import SocialAccountAdmin as AllauthSocialAccountAdmin
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.admin import UserSessionAdmin as AllauthUserSessionAdmin
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
@@ -17,11 +21,19 @@ from unfold.admin import ModelAdmin
 from accounts.actions import end_session
 from accounts.models import SecurityEvent, TokenFamily, User
 from accounts.security import Kind, note
+from accounts.sso.identities import release_identity
 from core.admin import ConsoleAdmin, ReadOnlyAdmin
 from core.templatetags.ui import browser
 
 # Registered by their packages, in another look; importing their admin above made sure of that.
+# SocialApp and SocialToken stay out: connections are `orgs.SsoConnection`, tokens are not kept.
 admin.site.unregister([Group, EmailAddress, Authenticator, UserSession])
+admin.site.unregister([SocialAccount, SocialApp, SocialToken])
+
+
+def staff_groups(groups: QuerySet[Group]) -> QuerySet[Group]:
+    """Without those behind teams, which `orgs` makes to grant objects to (`Team.group`)."""
+    return groups.filter(team__isnull=True)
 
 
 PRIVILEGES = ("is_staff", "is_superuser", "groups")
@@ -45,6 +57,11 @@ class UserAdmin(ModelAdmin):
         (_("Access"), {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
         (_("Dates"), {"fields": ("last_login", "date_joined", "closed_at")}),
     )
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "groups":
+            kwargs["queryset"] = staff_groups(Group.objects.all())
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         if request.user.is_superuser:
@@ -75,7 +92,10 @@ class SuperusersWrite:
 
 @admin.register(Group)
 class GroupAdmin(SuperusersWrite, DjangoGroupAdmin, ModelAdmin):
-    pass
+    """The operators' groups. Those behind teams are no business of the console's."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        return staff_groups(super().get_queryset(request))
 
 
 @admin.register(EmailAddress)
@@ -135,6 +155,26 @@ class UserSessionAdmin(Removable, AllauthUserSessionAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[UserSession]) -> None:
         for session in queryset:
             self.delete_model(request, session)
+
+
+@admin.register(SocialAccount)
+class SocialAccountAdmin(Removable, AllauthSocialAccountAdmin):
+    """Deleting one lets the person's next sign-on make a new link, by the address alone."""
+
+    list_display = ("user", "uid", "provider", "date_joined", "last_login")
+    list_filter = ()
+    list_select_related = ("user",)
+    search_fields = ("user__email", "=uid", "=provider")
+    fields = ("user", "provider", "uid", "date_joined", "last_login")
+    readonly_fields = fields
+    raw_id_fields = ()
+
+    def delete_model(self, request: HttpRequest, obj: SocialAccount) -> None:
+        release_identity(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[SocialAccount]) -> None:
+        for identity in queryset:
+            release_identity(identity)
 
 
 @admin.register(SecurityEvent)

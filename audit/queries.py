@@ -124,9 +124,14 @@ _OTHERS = {"since": "at__gte", "until": "at__lt", "q": "summary__icontains"}
 
 def find_entries(organization_id: UUID, filters: Filters) -> EntryQuerySet:
     """The organization's entries that fit, newest first by number."""
+    return narrow(Entry.objects.of(organization_id), filters)
+
+
+def narrow(entries: EntryQuerySet, filters: Filters) -> EntryQuerySet:
+    """Those of one organization's `entries` that fit, newest first by number."""
     wanted = {name: getattr(filters, name) for name in _EXACT}
     wanted |= {how: getattr(filters, name) for name, how in _OTHERS.items()}
-    entries = Entry.objects.of(organization_id).order_by("-pk")
+    entries = entries.order_by("-pk")
     entries = entries.filter(**{how: value for how, value in wanted.items() if value})
     if filters.api_key_id is not None:
         entries = entries.filter(actor_id=filters.api_key_id)  # so that its index serves

@@ -10,8 +10,8 @@ class Config(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from billing import taking
-        from billing.panels import contribute
+        from billing import panels, taking, trail
 
+        panels.contribute()
         taking.contribute()
-        contribute()
+        trail.contribute()

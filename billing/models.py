@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self, TypeVar
+from typing import Self
 from uuid import UUID
 
 from django.db import models
@@ -11,18 +11,18 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from core.ids import uuid7
+from orgs.visibility import Place, VisibleQuerySet
 
 NANOS = 1_000_000_000
-Row = TypeVar("Row", bound=models.Model)
 
 
-class WalletQuerySet(models.QuerySet["Wallet"]):
-    def of(self, organization_id: UUID | str) -> Self:
-        return self.filter(organization_id=organization_id)
+class WalletQuerySet(VisibleQuerySet):
+    place = Place("wallet.view")
 
     def for_organization(self, organization_id: UUID | str) -> Wallet:
         """The organization's wallet, opened empty on first use; callers may race."""
-        return self.get_or_create(organization_id=organization_id)[0]
+        wallet: Wallet = self.get_or_create(organization_id=organization_id)[0]
+        return wallet
 
 
 class Wallet(models.Model):
@@ -59,14 +59,20 @@ class Wallet(models.Model):
         return self.balance + self.credit_limit - self.held
 
 
-class WalletRowQuerySet(models.QuerySet[Row]):
-    """Rows that belong to an organization through their wallet."""
+class WalletRowQuerySet(VisibleQuerySet):
+    """Rows that belong to an organization through their wallet.
+
+    Money is the organization's as a whole: whoever may see it sees all of it. Its rows name runs
+    and nodes by id alone.
+    """
+
+    place = Place("wallet.view")
 
     def of(self, organization_id: UUID | str) -> Self:
         return self.filter(wallet__organization_id=organization_id)
 
 
-class HoldQuerySet(WalletRowQuerySet["Hold"]):
+class HoldQuerySet(WalletRowQuerySet):
     def overdue(self, at: datetime) -> Self:
         return self.filter(state=Hold.State.OPEN, expires_at__lt=at)
 
@@ -132,7 +138,7 @@ class Hold(models.Model):
         return self.billing_ref
 
 
-class LedgerEntryQuerySet(WalletRowQuerySet["LedgerEntry"]):
+class LedgerEntryQuerySet(WalletRowQuerySet):
     pass
 
 
@@ -203,7 +209,9 @@ class LedgerEntry(models.Model):
         return self.amount if self.credit == self.Account.WALLET else -self.amount
 
 
-class PriceQuerySet(models.QuerySet["Price"]):
+class PriceQuerySet(VisibleQuerySet):
+    place = Place("model.view")
+
     def of(self, organization_id: UUID | str) -> Self:
         """An organization's own prices and those for everybody."""
         return self.filter(Q(organization_id=organization_id) | Q(organization__isnull=True))
@@ -252,7 +260,9 @@ class Price(models.Model):
         return f"{self.model} {self.valid_from:%Y-%m-%d}"
 
 
-class UsageRecordQuerySet(WalletRowQuerySet["UsageRecord"]):
+class UsageRecordQuerySet(WalletRowQuerySet):
+    place = Place("usage.view")
+
     def since(self, at: datetime) -> Self:
         return self.filter(created_at__gte=at)
 
@@ -324,6 +334,11 @@ class UsageRecord(models.Model):
             models.Index(name="usage_of_wallet", fields=("wallet", "-id")),
             models.Index(name="usage_by_day", fields=("wallet", "created_at")),
             models.Index(name="usage_of_run", fields=("run_id",), condition=~Q(run_id="")),
+            models.Index(
+                name="usage_of_key",
+                fields=("api_key_id", "-id"),
+                condition=Q(api_key_id__isnull=False),
+            ),
         )
 
     def __str__(self) -> str:

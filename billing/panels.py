@@ -33,8 +33,10 @@ def contribute() -> None:
     )
     register_home_kpi("wallet", available, 40, verb="wallet.view")
     register_home_panel("spend", "billing/_panel_chart.html", chart, 20, "usage.view")
-    register_dashboard_kpi("wallets", all_wallets, 40)
-    register_dashboard_panel("spend", "billing/_panel_chart.html", chart, 20, "half")
+    register_dashboard_kpi("wallets", all_wallets, 40, "billing.view_wallet")
+    register_dashboard_panel(
+        "spend", "billing/_panel_chart.html", chart, 20, "half", "billing.view_usagerecord"
+    )
 
 
 def wallet_kpis(wallet: Wallet, spend: Spend) -> list[Kpi]:

@@ -49,7 +49,7 @@ def prove_wallet(wallet: Wallet) -> Proof:
 def prove_all(wallets: QuerySet[Wallet] | None = None) -> list[Proof]:
     """Six queries whatever the number of wallets. Call it in a transaction where calls go on."""
     wallets = Wallet.objects.all() if wallets is None else wallets
-    chosen = wallets.values("pk")
+    chosen: QuerySet[Any, Any] = wallets.values("pk")
     entries = LedgerEntry.objects.filter(wallet__in=chosen)
     holds = Hold.objects.filter(wallet__in=chosen)
     sign = Case(When(credit="wallet", then=1), default=-1, output_field=BigIntegerField())

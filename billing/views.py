@@ -66,7 +66,7 @@ def top_up(request: HttpRequest) -> HttpResponse:
 
 def _rows(actor: Actor, tab: str) -> QuerySet[Any]:
     kind: Any = LedgerEntry if tab == "ledger" else UsageRecord
-    rows: QuerySet[Any] = kind.objects.of(actor.organization_id).order_by("-pk")
+    rows: QuerySet[Any] = kind.objects.visible_to(actor).order_by("-pk")
     return rows
 
 

@@ -67,11 +67,13 @@ def open_task(  # noqa: PLR0913 - the request of an approval, each part named
     form: Mapping[str, Any] | None = None,
     snapshot: Mapping[str, Any] | None = None,
     requester_id: UUID | None = None,
+    project_id: UUID | None = None,
     due_at: datetime | None = None,
     trace_id: str | None = None,
 ) -> HumanTask:
     """Ask people to decide about a subject; repeating a key returns its task, whatever its state.
 
+    With `project_id` only who gets at that project sees it, beside those who are asked.
     Texts come from flows: what a database cannot keep is replaced in title, form and snapshot.
     Raises InvalidInput for an unknown kind, malformed candidates, actions or form.
     """
@@ -88,6 +90,7 @@ def open_task(  # noqa: PLR0913 - the request of an approval, each part named
     info = ProcessInfo(
         organization_id=organization_id,
         requester_id=requester_id,
+        project_id=project_id,
         kind=kind,
         subject_id=subject_id,
         title=" ".join(clean(title).split())[:200],

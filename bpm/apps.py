@@ -13,7 +13,7 @@ class Config(AppConfig):
     verbose_name = _("Approvals")
 
     def ready(self) -> None:
-        from bpm import erasing
+        from bpm import erasing, trail
         from bpm.inbox import count_waiting
         from bpm.panels import open_tasks, waiting_for
         from core.ui import (
@@ -24,11 +24,12 @@ class Config(AppConfig):
         )
 
         erasing.contribute()
+        trail.contribute()
         register_nav(
             _("Work"), _("Inbox"), "inbox", "inbox", 200, verb="task.view", badge=count_waiting
         )
         register_home_kpi("tasks", waiting_for, 30, verb="task.decide")
-        register_dashboard_kpi("tasks", open_tasks, 25)
+        register_dashboard_kpi("tasks", open_tasks, 25, "bpm.view_humantask")
         register_home_panel(
             "waiting", "bpm/_waiting.html", _waiting, 15, verb="task.decide", span="side"
         )

@@ -18,7 +18,8 @@ from django.utils.translation import gettext_lazy as _
 from bpm.candidates import principals_of
 from core.ids import uuid7
 from core.models import TenantModel, TenantQuerySet
-from orgs.access import can
+from orgs.actor import holds, opens_every_project
+from orgs.visibility import Place, VisibleQuerySet, open_to_role
 
 if TYPE_CHECKING:
     from orgs.access import Actor
@@ -87,6 +88,9 @@ class ProcessInfo(TenantModel):
     requester = models.ForeignKey(
         USER, models.SET_NULL, null=True, related_name="+", verbose_name=_("requested by")
     )
+    project = models.ForeignKey(
+        "orgs.Project", models.RESTRICT, null=True, related_name="+", verbose_name=_("project")
+    )
     kind = models.CharField(_("kind"), max_length=80)
     subject_id = models.CharField(_("subject"), max_length=120)
     title = models.CharField(_("title"), max_length=200)
@@ -118,10 +122,18 @@ class ProcessInfo(TenantModel):
         return self.title
 
 
-class HumanTaskQuerySet(TenantQuerySet):
-    def visible_to(self, actor: Actor) -> Self:
-        """Tasks of the actor's organization, if the role may look at tasks at all."""
-        return self.of(actor.organization_id) if can(actor, "task.view") else self.none()
+class HumanTaskQuerySet(VisibleQuerySet):
+    place = Place("task.view", project="process__project", optional=True)
+
+    def visible_to(self, actor: Actor, verb: str = "") -> Self:
+        """Tasks of projects that are open to the actor, and what they are, or were, asked."""
+        verb = verb or self.place.verb
+        if actor.scopes is not None or opens_every_project(actor) or not holds(actor, verb):
+            return super().visible_to(actor, verb)
+        asked = Candidate.objects.filter(task=OuterRef("pk"), principal__in=principals_of(actor))
+        decided = Decision.objects.filter(task=OuterRef("pk"), actor_id=actor.user_id)
+        open_to_all = open_to_role(self.model, actor, self.place, verb)
+        return self.of(actor.organization_id).filter(open_to_all | Exists(asked) | Exists(decided))
 
     def open_for(self, actor: Actor) -> Self:
         """Undecided, and not in somebody else's hands."""
@@ -136,7 +148,7 @@ class HumanTaskQuerySet(TenantQuerySet):
 
     def inbox_of(self, actor: Actor) -> Self:
         """What waits for the actor: open or claimed by them, with them among the candidates."""
-        if not can(actor, "task.decide"):
+        if not holds(actor, "task.decide"):
             return self.none()
         return self.visible_to(actor).open_for(actor).with_candidate(actor)
 
@@ -261,6 +273,15 @@ class Candidate(models.Model):
         return self.principal
 
 
+class OfTaskQuerySet(VisibleQuerySet):
+    """Decisions and comments, which are seen with their task."""
+
+    place = Place("task.view", project="task__process__project", optional=True)
+
+    def visible_to(self, actor: Actor, verb: str = "") -> Self:
+        return self.filter(task__in=HumanTask.objects.visible_to(actor, verb))
+
+
 class Decision(TenantModel):
     """What one person chose, bound to the state of the subject they were shown. Insert-only."""
 
@@ -271,7 +292,7 @@ class Decision(TenantModel):
     data = models.JSONField(_("answers"), default=dict)
     snapshot_sha256 = models.CharField(_("snapshot digest"), max_length=64)
 
-    objects = TenantQuerySet.as_manager()
+    objects = OfTaskQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("decision")
@@ -295,7 +316,7 @@ class Comment(TenantModel):
     author = models.ForeignKey(USER, models.PROTECT, related_name="+", verbose_name=_("written by"))
     text = models.TextField(_("text"))
 
-    objects = TenantQuerySet.as_manager()
+    objects = OfTaskQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("comment")

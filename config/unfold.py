@@ -76,6 +76,10 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
         _("Access"),
         {
             "orgs.apikey": "key",
+            "orgs.ssoconnection": "passkey",
+            "orgs.ssodomain": "domain_verification",
+            "socialaccount.socialaccount": "link",
+            "orgs.supportaccess": "support_agent",
             "orgs.storedanswer": "replay",
             "account.emailaddress": "mail",
             "mfa.authenticator": "shield_lock",
@@ -123,6 +127,9 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     groups[-1]["items"] += [_item(model, "table_rows") for model in registry.values()]
     overview = {"title": _("Overview"), "icon": "space_dashboard", "link": reverse("admin:index")}
     groups[0] |= {"separator": False, "items": [overview, *groups[0]["items"]]}
+    if request.user.has_perm("audit.view_entry"):
+        trace = {"title": _("Trace search"), "icon": "timeline", "link": reverse("admin_trace")}
+        groups[0]["items"].insert(1, trace)
     return [group for group in groups if group["items"]]
 
 

@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from accounts.console import guard_console
 from config.health import healthz
+from orgs.trace_views import operator_trace
 
 # Before `admin.site.urls` is read: otherwise a second factor would be skipped silently.
 guard_console(admin.site)
@@ -23,6 +24,7 @@ PAGE_ROOMS = ("accounts", "orgs", "billing", "bpm", "files", "llm", "workflows")
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("favicon.ico", RedirectView.as_view(url="/static/ui/favicon.svg")),
+    path("admin/trace/", admin.site.admin_view(operator_trace), name="admin_trace"),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),

@@ -32,6 +32,16 @@ class OrganizationChoice:
     """When it is deleted, where that was announced: every page says so."""
 
 
+@dataclass(frozen=True, slots=True)
+class SupportNotice:
+    """What every page says while an operator is inside an organization as support."""
+
+    organization: str
+    level: StrOrPromise
+    reason: str
+    until: datetime
+
+
 class Access(Protocol):
     """What the shell asks `orgs`."""
 
@@ -41,6 +51,9 @@ class Access(Protocol):
     def can(self, actor: Actor, verb: str) -> bool: ...
 
     def organizations(self, request: HttpRequest) -> Sequence[OrganizationChoice]: ...
+
+    def support(self, request: HttpRequest) -> SupportNotice | None:
+        """Only while the request's person is inside as support."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +163,19 @@ def register_dashboard_panel(
     read: Callable[[Actor], Mapping[str, Any]],
     order: int,
     span: str = "full",
+    permission: str = "",
 ) -> None:
-    """A panel of the operators' console; `read(None)`: operators see every organization."""
-    dashboard_board.panels[name] = Panel(name, template, read, order, None, span)
+    """A panel of the operators' console; `read(None)`: operators see every organization.
+
+    `permission` is Django's own ("workflows.view_run"); without one, superusers alone see it.
+    """
+    dashboard_board.panels[name] = Panel(name, template, read, order, permission, span)
 
 
-def register_dashboard_kpi(name: str, read: Callable[[Actor], Kpi], order: int) -> None:
-    dashboard_board.kpis[name] = (order, None, read)
+def register_dashboard_kpi(
+    name: str, read: Callable[[Actor], Kpi], order: int, permission: str = ""
+) -> None:
+    dashboard_board.kpis[name] = (order, permission, read)
 
 
 class Shell:
@@ -177,6 +196,10 @@ class Shell:
         """Also where the current one is closed to the person, so that they can switch."""
         user = getattr(self.request, "user", None)
         return _access.organizations(self.request) if _access and _signed_in(user) else ()
+
+    @cached_property
+    def support(self) -> SupportNotice | None:
+        return _access.support(self.request) if _access and self.actor else None
 
     @cached_property
     def organization(self) -> OrganizationChoice | None:
@@ -234,9 +257,14 @@ def home_context(request: HttpRequest) -> dict[str, Any]:
 
 
 def dashboard_callback(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Unfold's hook for the first page of the console. Staff only, so no verbs are asked."""
-    context["kpis"] = dashboard_board.figures(None, lambda _: True)
-    context["panels"] = dashboard_board.filled(None, lambda _: True)
+    """Unfold's hook for the first page of the console: what this operator's groups let them see."""
+
+    def may(permission: str | None) -> bool:
+        user: Any = request.user
+        return bool(user.is_superuser or (permission and user.has_perm(permission)))
+
+    context["kpis"] = dashboard_board.figures(None, may)
+    context["panels"] = dashboard_board.filled(None, may)
     return context
 
 

@@ -43,5 +43,6 @@ class ExportNotReady(DomainError):
 
 
 class TooManyExports(DomainError):
+    """The organization has as many under way as it may."""
+
     code = "too_many_exports"
-    status = HTTPStatus.TOO_MANY_REQUESTS

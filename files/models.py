@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.models import TenantModel, TenantQuerySet
 from files.sources import all_sources, label_of
-from orgs.access import can
+from orgs.visibility import Place, VisibleQuerySet
 
 if TYPE_CHECKING:
     from orgs.access import Actor
@@ -21,21 +21,25 @@ ARCHIVE = "archive"
 """The kind of file that holds a whole organization: for its owners, through `Archive` alone."""
 
 
-class StoredFileQuerySet(TenantQuerySet):
-    def visible_to(self, actor: Actor) -> Self:
-        """Files of the actor's organization, if the actor may see files at all.
+class StoredFileQuerySet(VisibleQuerySet):
+    place = Place("file.view", project="project", optional=True)
 
-        What an export or an archive has written is had through that alone: it asks for the right to
-        what is inside.
-        """
-        if not can(actor, "file.view"):
-            return self.none()
-        return self.of(actor.organization_id).exclude(kind__in=(EXPORT_KIND, ARCHIVE))
+    def visible_to(self, actor: Actor, verb: str = "") -> Self:
+        """What an export or archive has written is had through that, which asks for more."""
+        return super().visible_to(actor, verb).exclude(kind__in=(EXPORT_KIND, ARCHIVE))
 
 
 class StoredFile(TenantModel):
     """Written once and never changed: a new content is a new file."""
 
+    project = models.ForeignKey(
+        "orgs.Project",
+        models.RESTRICT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("project"),
+    )
     name = models.CharField(_("name"), max_length=255)
     content_type = models.CharField(_("content type"), max_length=127)
     size = models.PositiveBigIntegerField(_("size"), help_text=_("bytes"))
@@ -58,7 +62,7 @@ class StoredFile(TenantModel):
 class ExportQuerySet(TenantQuerySet):
     def visible_to(self, actor: Actor) -> Self:
         """Exports of what the actor may see, whoever in the organization started them."""
-        allowed = [source.name for source in all_sources() if can(actor, source.verb)]
+        allowed = [source.name for source in all_sources() if source.allows(actor)]
         return self.of(actor.organization_id).filter(source__in=allowed)
 
     def lapsed(self, at: datetime) -> Self:
@@ -143,12 +147,8 @@ class Export(TenantModel):
         return str(label_of(self.source))
 
 
-class ArchiveQuerySet(TenantQuerySet):
-    def visible_to(self, actor: Actor) -> Self:
-        return self.of(actor.organization_id) if can(actor, "org.close") else self.none()
-
-    def under_way(self) -> Self:
-        return self.filter(state__in=(Archive.State.QUEUED, Archive.State.RUNNING))
+class ArchiveQuerySet(VisibleQuerySet):
+    place = Place("org.close")
 
 
 class Archive(TenantModel):

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from django_stubs_ext import StrOrPromise
 
-from core.errors import NotFound
+from core.errors import NotFound, PermissionRefused
+from orgs.actor import holds
 
 if TYPE_CHECKING:
     from orgs.access import Actor
@@ -36,6 +37,11 @@ class Source:
     check: Callable[[Filters], dict[str, Any]]
     count: Callable[[Actor, Filters], int | None]
     rows: Callable[[Actor, Filters], Iterator[Sequence[Any]]]
+    sees_all: Callable[[Actor], bool] = lambda actor: True
+    """Whether the actor, who holds the verb, may see every row there is."""
+
+    def allows(self, actor: Actor) -> bool:
+        return holds(actor, self.verb) and self.sees_all(actor)
 
 
 _sources: dict[str, Source] = {}
@@ -50,6 +56,12 @@ def source_of(name: str) -> Source:
     if name not in _sources:
         raise NotFound("There is no such source to export.", known=sorted(_sources))
     return _sources[name]
+
+
+def require_source(actor: Actor, source: Source) -> None:
+    """Raises PermissionRefused."""
+    if not source.allows(actor):
+        raise PermissionRefused("Your role does not allow this.", verb=source.verb)
 
 
 def all_sources() -> list[Source]:

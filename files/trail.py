@@ -12,6 +12,7 @@ from audit.models import Entry
 from audit.queries import Filters, find_entries
 from files.sources import Filters as Given
 from files.sources import Source
+from orgs.trail import sees_whole_trail
 
 if TYPE_CHECKING:
     from orgs.access import Actor
@@ -57,4 +58,6 @@ def _plain(entry: Entry, name: str) -> Any:
     return str(value) if name.endswith("_id") and value is not None else value
 
 
-SOURCE = Source("audit", "audit.view", _("Audit trail"), COLUMNS, check, count, rows)
+SOURCE = Source(
+    "audit", "audit.view", _("Audit trail"), COLUMNS, check, count, rows, sees_whole_trail
+)

@@ -9,10 +9,15 @@ from django.db import models
 from django.db.models import Q, TextChoices
 from django.utils.translation import gettext_lazy as _
 
-from core.models import TenantModel, TenantQuerySet
+from core.models import TenantModel
 from core.secrets import SecretField
+from orgs.visibility import Place, VisibleQuerySet
 
 OFFLINE_MODEL = "loomwork-offline"
+
+
+class ProviderQuerySet(VisibleQuerySet):
+    place = Place("model.view")
 
 
 class Provider(TenantModel):
@@ -41,7 +46,7 @@ class Provider(TenantModel):
     )
     enabled = models.BooleanField(_("enabled"), default=True)
 
-    objects = TenantQuerySet.as_manager()
+    objects = ProviderQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("provider")
@@ -57,7 +62,9 @@ class Provider(TenantModel):
         return self.name
 
 
-class ModelQuerySet(TenantQuerySet):
+class ModelQuerySet(VisibleQuerySet):
+    place = Place("model.view")
+
     def callable_by(self, organization_id: UUID | str) -> Self:
         return self.of(organization_id).filter(enabled=True, provider__enabled=True)
 

@@ -30,12 +30,12 @@ from orgs.pages import page
 def models(request: HttpRequest) -> HttpResponse:
     actor = _actor(request)
     ensure_offline_model(actor.organization_id)
-    rows = Model.objects.of(actor.organization_id).select_related("provider").order_by("name")
+    rows = Model.objects.visible_to(actor).select_related("provider").order_by("name")
     prices = prices_of(actor.organization_id)
     context = {
         "title": _("Models"),
         "rows": [(row, prices.get(row.name)) for row in rows],
-        "providers": Provider.objects.of(actor.organization_id).order_by("name"),
+        "providers": Provider.objects.visible_to(actor).order_by("name"),
         "may_manage": holds(actor, "model.manage"),
         "base_url": request.build_absolute_uri("/v1"),
     }
@@ -57,7 +57,7 @@ def new_model(request: HttpRequest) -> HttpResponse:
 @page("model.manage")
 def edit_model(request: HttpRequest, pk: UUID) -> HttpResponse:
     actor = _actor(request)
-    model = get_object_or_404(Model.objects.of(actor.organization_id), pk=pk)
+    model = get_object_or_404(Model.objects.visible_to(actor), pk=pk)
     tag = prices_of(actor.organization_id, models=[model.name]).get(model.name)
     form = ModelForm(request.POST or None, actor=actor, initial=model_values(model, tag))
 
@@ -90,7 +90,7 @@ def new_provider(request: HttpRequest) -> HttpResponse:
 @page("model.manage")
 def edit_provider(request: HttpRequest, pk: UUID) -> HttpResponse:
     actor = _actor(request)
-    provider = get_object_or_404(Provider.objects.of(actor.organization_id), pk=pk)
+    provider = get_object_or_404(Provider.objects.visible_to(actor), pk=pk)
     form = ProviderForm(request.POST or None, initial=provider_values(provider))
     if provider.kind == Provider.Kind.OFFLINE:
         for name in ("base_url", "api_key", "limit_parameter"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -11,35 +10,28 @@ from django.http import HttpRequest
 
 from accounts.errors import SecondFactorRequired
 from core.errors import NotFound, PermissionRefused
+from orgs.actor import Actor, holds, opens_every_project
 from orgs.errors import NoOrganization
 from orgs.keys import KeyInfo
-from orgs.models import Membership, Role
-from orgs.permissions import VERBS
+from orgs.models import Membership, Role, SupportAccess
+from orgs.support import stay_of, support_actor
+from orgs.visibility import VisibleQuerySet
+
+__all__ = [
+    "Actor",
+    "actor_of",
+    "allowed_on",
+    "can",
+    "holds",
+    "key_actor",
+    "memberships_of",
+    "operator_actor",
+    "require",
+    "system_actor",
+]
 
 SESSION_KEY = "organization_id"
 HEADER = "X-Organization"
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who acts, in which organization, with what. Neither user nor key: the system itself."""
-
-    organization_id: UUID
-    role: str = ""
-    user_id: UUID | None = None
-    api_key_id: UUID | None = None
-    scopes: frozenset[str] | None = None
-    """None: everything the role allows; a key carries its scopes here and no role."""
-    project_id: UUID | None = None
-    """A key sees and makes things in its project alone; None for people."""
-    support_id: UUID | None = None
-    """The stay (`SupportAccess`) by which an operator is inside the organization."""
-
-    @property
-    def kind(self) -> str:
-        if self.api_key_id:
-            return "key"
-        return "user" if self.user_id else "system"
 
 
 def system_actor(organization_id: UUID) -> Actor:
@@ -61,40 +53,46 @@ def key_actor(info: KeyInfo) -> Actor:
     )
 
 
-def holds(actor: Actor, verb: str) -> bool:
-    """Whether the actor may do `verb` everywhere in the organization. KeyError: no such verb."""
-    roles = VERBS[verb]
-    if actor.scopes is not None:
-        return verb in actor.scopes
-    return actor.role in roles
-
-
 def can(actor: Actor, verb: str, obj: Any = None) -> bool:
     """Whether the actor may do `verb`, to `obj` where one is given.
 
-    An object of another organization is never allowed. On an object that can be shared, a grant
-    to the person is as good as the role.
+    About an object this is `obj in Thing.objects.visible_to(actor, verb)`, by that very query;
+    there is none where the role settles it. What belongs to others is never allowed.
     """
-    if obj is not None and obj.organization_id != actor.organization_id:
+    if obj is None:
+        return holds(actor, verb)
+    if not _ours(actor, obj):
         return False
-    if holds(actor, verb):
+    if holds(actor, verb) and (opens_every_project(actor) or _everywhere(obj)):
         return True
-    return obj is not None and _granted(actor, verb, obj)
+    rows = type(obj)._default_manager
+    if not isinstance(rows.all(), VisibleQuerySet):
+        return holds(actor, verb)
+    return bool(rows.filter(pk=obj.pk).visible_to(actor, verb).exists())
 
 
 def require(actor: Actor, verb: str, obj: Any = None) -> None:
     """Raise PermissionRefused (403), or NotFound (404) for what belongs to somebody else."""
-    if obj is not None and obj.organization_id != actor.organization_id:
+    if obj is not None and not _ours(actor, obj):
         raise NotFound("There is no such object.")
     if not can(actor, verb, obj):
         raise PermissionRefused("Your role does not allow this.", verb=verb)
 
 
-def _granted(actor: Actor, verb: str, obj: Any) -> bool:
-    # Late: guardian's models exist only once every app is loaded, and settings import this module.
-    from orgs.grants import has_grant  # noqa: PLC0415
+def allowed_on(actor: Actor, obj: Any, *verbs: str) -> dict[str, bool]:
+    """`can` for several verbs: what a page needs to offer the right buttons."""
+    return {verb: can(actor, verb, obj) for verb in verbs}
 
-    return has_grant(actor, verb, obj)
+
+def _ours(actor: Actor, obj: Any) -> bool:
+    """A row without an organization (a price for everybody) is nobody else's."""
+    return obj.organization_id in {None, actor.organization_id}
+
+
+def _everywhere(obj: Any) -> bool:
+    """Whether the row belongs to the organization as a whole, not to one of its projects."""
+    rows = type(obj)._default_manager.all()
+    return isinstance(rows, VisibleQuerySet) and not rows.place.project
 
 
 def memberships_of(user_id: UUID | None) -> list[Membership]:
@@ -121,9 +119,20 @@ def actor_of(request: HttpRequest | Any) -> Actor:
         return key_actor(info)
     known = getattr(plain, "_loomwork_actor", None)
     if known is None:
-        known = _choose(request, memberships_of(request.user.pk))
+        known = _as_support(request) or _choose(request, memberships_of(request.user.pk))
         plain._loomwork_actor = known  # noqa: SLF001 - our own mark on the request
     return known
+
+
+def _as_support(request: Any) -> Actor | None:
+    """Inside as support, unless the request names another organization."""
+    stay = stay_of(request)
+    if stay is None:
+        return None
+    if request.headers.get(HEADER, "").lower() not in {"", str(stay.organization_id)}:
+        return None
+    _require_factor(request, stay)
+    return support_actor(stay)
 
 
 def _choose(request: Any, memberships: Iterable[Membership]) -> Actor:
@@ -139,12 +148,16 @@ def _choose(request: Any, memberships: Iterable[Membership]) -> Actor:
     return Actor(organization_id=row.organization_id, role=row.role, user_id=row.user_id)
 
 
-def _require_factor(request: Any, row: Membership) -> None:
+def _require_factor(request: Any, row: Membership | SupportAccess) -> None:
     """Raise SecondFactorRequired where the organization asks for one and the person has none."""
     # Late: allauth's models exist only once every app is loaded, and settings import this module.
     from accounts.factors import request_has_factor  # noqa: PLC0415
+    from accounts.reauthentication import session_behind  # noqa: PLC0415
+    from accounts.sso.sessions import factor_vouched_for  # noqa: PLC0415
 
-    if row.organization.require_second_factor and not request_has_factor(request):
+    if not row.organization.require_second_factor or request_has_factor(request):
+        return
+    if not factor_vouched_for(session_behind(request), row.organization_id):
         raise SecondFactorRequired(
             "This organization asks for a second factor. Set one up in your account.",
             organization=str(row.organization_id),

@@ -25,6 +25,30 @@ class UnknownScope(InvalidInput):
     code = "unknown_scope"
 
 
+class InvalidAddressList(InvalidInput):
+    """Neither addresses nor networks, or too many of them."""
+
+    code = "invalid_address"
+
+
+class KeyAddressRefused(PermissionRefused):
+    """The key is right, but its list does not hold the caller's address."""
+
+    code = "key_address_refused"
+
+
+class KeyNotLive(Conflict):
+    """A key that is revoked or expired is never brought back."""
+
+    code = "key_not_live"
+
+
+class KeyAlreadyRotated(Conflict):
+    """Another key follows this one already; rotate that."""
+
+    code = "key_already_rotated"
+
+
 class NoOrganization(DomainError):
     """The user belongs to no organization, or not to the one the request names."""
 
@@ -91,6 +115,25 @@ class NotConfirmed(InvalidInput):
     """The name was not typed as it stands."""
 
     code = "not_confirmed"
+
+
+class SsoDomainTaken(Conflict):
+    """Somebody else has proven this domain."""
+
+    code = "sso_domain_taken"
+
+
+class SsoDomainUnproven(Conflict):
+    """The proof was not found, or nothing is proven where something has to be."""
+
+    code = "sso_domain_unproven"
+
+
+class SsoProviderUnfit(DomainError):
+    """The identity provider does not answer as OpenID Connect Discovery asks."""
+
+    code = "sso_provider_unfit"
+    status = HTTPStatus.BAD_GATEWAY
 
 
 class IdempotencyInProgress(Conflict):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from orgs.access import Actor, holds
+from orgs.access import Actor
 from orgs.models import Membership, Organization, Role, Team
-from orgs.permissions import KEY_SCOPES
 
 MOST = 500
 """Choices a list in a form has at most; the API takes any."""
@@ -125,33 +122,3 @@ class ProjectForm(TeamForm):
 
 class RoleForm(forms.Form):
     role = forms.ChoiceField(choices=Role.choices)
-
-
-class KeyForm(forms.Form):
-    """Offers only the scopes its maker holds; the action checks them again."""
-
-    LIFETIMES = (
-        ("30", _("30 days")),
-        ("90", _("90 days")),
-        ("365", _("One year")),
-        ("0", _("Never")),
-    )
-
-    name = forms.CharField(
-        label=_("Name"),
-        max_length=80,
-        help_text=_("What the key is for, so that you recognize it later."),
-    )
-    scopes = forms.MultipleChoiceField(
-        label=_("Scopes"), widget=forms.CheckboxSelectMultiple, initial=["model.call", "model.view"]
-    )
-    lifetime = forms.ChoiceField(label=_("Expires after"), choices=LIFETIMES, initial="90")
-
-    def __init__(self, *args: Any, actor: Actor, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        offered = [(scope, scope) for scope in KEY_SCOPES if holds(actor, scope)]
-        self.fields["scopes"].choices = offered  # type: ignore[attr-defined]  # a ChoiceField
-
-    def expires_at(self) -> datetime | None:
-        days = int(self.cleaned_data["lifetime"])
-        return now() + timedelta(days=days) if days else None

@@ -1,121 +1,145 @@
-"""Sharing one object with one person, through guardian's direct-foreign-key permissions.
-
-A shareable model in an upper room declares `class XGrant(UserGrant)` with
-`content_object = ForeignKey(X)`, and permissions named `<verb>_<model>` in its Meta.
-"""
+"""Sharing one object with a person or a team. What a grant opens is said by `orgs.visibility`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth import get_user_model
+from django.apps import apps
 from django.db import models, transaction
-from guardian.models import UserObjectPermissionBase
-from guardian.shortcuts import assign_perm, get_objects_for_user, remove_perm
+from guardian.shortcuts import assign_perm, remove_perm
 
 from audit.actions import record
 from core.errors import InvalidInput, NotFound
 from orgs.access import Actor, require
-from orgs.models import Membership
-from orgs.permissions import GRANTABLE
+from orgs.models import Membership, Team, TeamGrant, UserGrant
+from orgs.permissions import GRANTED_BY, IMPLIES, RIGHTS
+
+__all__ = ["Holder", "TeamGrant", "UserGrant", "forget_grants", "grant", "grants_on", "revoke"]
 
 
-class UserGrant(UserObjectPermissionBase):
-    """Rows cascade with the object and with the person: no orphans."""
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A person or a team and what was granted to them; `kind` is user or team."""
 
-    class Meta(UserObjectPermissionBase.Meta):
-        abstract = True
-
-
-def shareable(model: type[models.Model]) -> bool:
-    """Whether a grant model points at it."""
-    return any(issubclass(each.related_model, UserGrant) for each in model._meta.related_objects)
+    kind: str
+    id: UUID
+    name: str
+    email: str = ""
+    rights: list[str] = field(default_factory=list)
 
 
 def codename(model: type[models.Model], right: str) -> str:
     return f"{right}_{model._meta.model_name}"
 
 
-def _right_of(verb: str) -> str:
-    return verb.rpartition(".")[2]
+@transaction.atomic
+def grant(
+    *,
+    actor: Actor,
+    obj: Any,
+    right: str,
+    verb: str,
+    user_id: UUID | None = None,
+    team_id: UUID | None = None,
+) -> None:
+    """Share `obj` with a member or a team of the same organization; may be repeated.
 
-
-def has_grant(actor: Actor, verb: str, obj: models.Model) -> bool:
-    """Whether the right was granted to this person on this object (a stronger one counts too)."""
-    right = _right_of(verb)
-    if actor.user_id is None or right not in GRANTABLE or not shareable(type(obj)):
-        return False
-    rights = GRANTABLE[GRANTABLE.index(right) :]
-    user = get_user_model()(pk=actor.user_id, is_active=True)
-    return any(
-        user.has_perm(f"{obj._meta.app_label}.{codename(type(obj), one)}", obj) for one in rights
-    )
-
-
-def granted_ids(actor: Actor, model: type[models.Model], verb: str) -> models.QuerySet[Any]:
-    """Ids of the organization's objects that were shared with this person."""
-    everything = model._default_manager.filter(organization_id=actor.organization_id)
-    if actor.user_id is None:
-        return everything.none().values("pk")
-    rights = GRANTABLE[GRANTABLE.index(_right_of(verb)) :]
-    user = get_user_model()(pk=actor.user_id, is_active=True)
-    names = [f"{model._meta.app_label}.{codename(model, right)}" for right in rights]
-    # accept_global_perms would hand every row of every tenant to whoever holds a model permission.
-    found = get_objects_for_user(
-        user, names, klass=everything, any_perm=True, accept_global_perms=False
-    )
-    return found.values("pk")
+    `verb` is what sharing it takes. Raises PermissionRefused where the actor does not hold all that
+    the right brings, InvalidInput for an unknown right or not exactly one holder, NotFound.
+    """
+    require(actor, verb, obj)
+    holder = _holder(actor, right, user_id, team_id)
+    for brought in _verbs_of(obj, right):
+        require(actor, brought, obj)  # nobody gives more than they hold
+    assign_perm(codename(type(obj), right), holder, obj)
+    _note("orgs.grant.given", actor, obj, right, user_id, team_id)
 
 
 @transaction.atomic
-def grant(*, actor: Actor, obj: Any, user_id: UUID, right: str, verb: str) -> None:
-    """Share `obj` with a member of the same organization. `verb` is what the actor needs on it."""
+def revoke(
+    *,
+    actor: Actor,
+    obj: Any,
+    right: str,
+    verb: str,
+    user_id: UUID | None = None,
+    team_id: UUID | None = None,
+) -> None:
+    """Take one right back; what another one brings stays."""
     require(actor, verb, obj)
-    user = _member(actor, user_id, right)
-    require(actor, f"{verb.partition('.')[0]}.{right}", obj)  # nobody gives more than they hold
-    assign_perm(codename(type(obj), right), user, obj)
-    _note("orgs.grant.given", actor, obj, user_id, right)
-
-
-@transaction.atomic
-def revoke(*, actor: Actor, obj: Any, user_id: UUID, right: str, verb: str) -> None:
-    require(actor, verb, obj)
-    user = _member(actor, user_id, right)
-    remove_perm(codename(type(obj), right), user, obj)
-    _note("orgs.grant.revoked", actor, obj, user_id, right)
+    holder = _holder(actor, right, user_id, team_id)
+    remove_perm(codename(type(obj), right), holder, obj)
+    _note("orgs.grant.revoked", actor, obj, right, user_id, team_id)
 
 
 def forget_grants(organization_id: UUID, user_id: UUID) -> None:
     """Everything that was shared with a person who leaves, so that coming back starts afresh."""
-    for model in UserGrant.__subclasses__():
-        theirs = model._default_manager.filter(user_id=user_id)
-        theirs.filter(content_object__organization_id=organization_id).delete()
+    for model in apps.get_models():
+        if issubclass(model, UserGrant):
+            theirs = model._default_manager.filter(user_id=user_id)
+            theirs.filter(content_object__organization_id=organization_id).delete()
 
 
-def _member(actor: Actor, user_id: UUID, right: str) -> Any:
-    if right not in GRANTABLE:
-        raise InvalidInput("There is no such right.", right=right, known=list(GRANTABLE))
+def grants_on(obj: Any) -> list[Holder]:
+    """Who holds which rights on `obj`: teams by name, then people by address. Two queries."""
+    teams = obj.team_grants.select_related("group__team", "permission").order_by(
+        "group__team__name"
+    )
+    people = obj.grants.select_related("user", "permission").order_by("user__email")
+    found: dict[UUID, Holder] = {}
+    for row in teams:
+        team = row.group.team
+        _add(found.setdefault(team.pk, Holder("team", team.pk, team.name)), row)
+    for row in people:
+        user = row.user
+        holder = Holder("user", user.pk, user.get_full_name(), user.email)
+        _add(found.setdefault(user.pk, holder), row)
+    return list(found.values())
+
+
+def _add(holder: Holder, row: Any) -> None:
+    holder.rights.append(row.permission.codename.partition("_")[0])
+    holder.rights.sort(key=RIGHTS.index)
+
+
+def _verbs_of(obj: Any, right: str) -> Sequence[str]:
+    """What the right lets its holder do to `obj`; a project's right reaches all that is in it."""
+    noun = obj._meta.model_name
+    return [
+        verb
+        for verb, asked in GRANTED_BY.items()
+        if asked in IMPLIES[right] and (noun == "project" or verb.startswith(f"{noun}."))
+    ]
+
+
+def _holder(actor: Actor, right: str, user_id: UUID | None, team_id: UUID | None) -> Any:
+    if right not in RIGHTS:
+        raise InvalidInput("There is no such right.", right=right, known=list(RIGHTS))
+    if (user_id is None) == (team_id is None):
+        raise InvalidInput("Name one person or one team.")
+    if team_id is not None:
+        team = Team.objects.of(actor.organization_id).filter(pk=team_id).first()
+        if team is None:
+            raise NotFound("There is no such team.")
+        return team.group
     row = Membership.objects.of(actor.organization_id).filter(user_id=user_id).first()
     if row is None:
         raise NotFound("There is no such member.")
     return row.user
 
 
-def _note(action: str, actor: Actor, obj: Any, user_id: UUID, right: str) -> None:
+def _note(
+    action: str, actor: Actor, obj: Any, right: str, user_id: UUID | None, team_id: UUID | None
+) -> None:
+    holder = {"user": str(user_id)} if user_id else {"team": str(team_id)}
     record(
         action,
         actor=actor,
         target_type=obj._meta.label_lower,
         target_id=obj.pk,
-        data={"user": str(user_id), "right": right},
+        summary=str(obj),
+        data={**holder, "right": right},
     )
-
-
-def grants_on(obj: Any) -> list[tuple[Any, list[str]]]:
-    """Who holds which rights on `obj`: [(user, rights)], weakest right first. One query."""
-    rows = obj.grants.select_related("user", "permission").order_by("user__email")
-    by_user: dict[Any, list[str]] = {}
-    for row in rows:
-        by_user.setdefault(row.user, []).append(row.permission.codename.partition("_")[0])
-    return [(user, sorted(rights, key=GRANTABLE.index)) for user, rights in by_user.items()]

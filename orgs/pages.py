@@ -52,7 +52,7 @@ def _refuse(request: HttpRequest, error: DomainError) -> HttpResponseBase:
     if isinstance(error, PermissionRefused | NoOrganization) or request.method == "GET":
         raise PermissionDenied(error.message) from error
     messages.error(request, gettext(error.message))
-    return redirect(_back(request))
+    return redirect(back_from(request))
 
 
 def _to_factors(request: HttpRequest, error: SecondFactorRequired) -> HttpResponseBase:
@@ -62,7 +62,8 @@ def _to_factors(request: HttpRequest, error: SecondFactorRequired) -> HttpRespon
     return redirect("mfa_index")
 
 
-def _back(request: HttpRequest) -> str:
+def back_from(request: HttpRequest) -> str:
+    """The page of ours that a form was sent from."""
     referer = request.headers.get("Referer", "")
     safe = url_has_allowed_host_and_scheme(referer, {request.get_host()}, request.is_secure())
     return referer if safe else "/"

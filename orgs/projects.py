@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from core.errors import NotFound
-from orgs.access import Actor
+from orgs.access import Actor, require
 from orgs.errors import ProjectArchived
 from orgs.models import Project
 
@@ -18,24 +20,45 @@ def default_project_id(organization_id: UUID) -> UUID:
     return found
 
 
-def project_of(actor: Actor, wanted: UUID | None = None) -> UUID:
+def project_of(actor: Actor, wanted: UUID | None = None, verb: str = "") -> UUID:
     """The project that what `actor` makes belongs to: a key's own, the one named, the default.
 
-    Raises NotFound for another organization's project or one that is not the key's, and
-    ProjectArchived.
+    `verb` is what the actor needs in that project. Raises NotFound for another
+    organization's project, one that is not the key's or that the actor does not see;
+    PermissionRefused for one in which they may not do this; ProjectArchived.
     """
-    if actor.project_id is not None and wanted not in {None, actor.project_id}:
+    if actor.project_id is not None:
+        if wanted not in {None, actor.project_id}:
+            raise NotFound("There is no such project.")
+        wanted = actor.project_id
+    project_id = wanted or default_project_id(actor.organization_id)
+    project = Project.objects.of(actor.organization_id).filter(pk=project_id)
+    found = project.first()
+    if found is None or (wanted and not _seen(actor, project)):
         raise NotFound("There is no such project.")
-    wanted = actor.project_id or wanted
-    if wanted is None:
-        return default_project_id(actor.organization_id)
-    project = Project.objects.of(actor.organization_id).filter(pk=wanted).first()
-    if project is None:
-        raise NotFound("There is no such project.")
-    refuse_archived(project)
-    return wanted
+    if verb:
+        require(actor, verb, found)
+    refuse_archived(found)
+    return project_id
 
 
 def refuse_archived(project: Project) -> None:
     if project.archived_at is not None:
         raise ProjectArchived("This project is archived.", project=str(project.pk))
+
+
+def _seen(actor: Actor, project: object) -> bool:
+    """Keys and the system work in a project without a verb to look at it."""
+    if actor.user_id is None:
+        return True
+    return bool(project.visible_to(actor).exists())  # type: ignore[attr-defined]  # ProjectQuerySet
+
+
+def open_projects(actor: Actor) -> QuerySet[Project]:
+    """Projects in which the actor may have keys: a key in one sees all that is in it.
+
+    So a restricted one is for those who administer it.
+    """
+    rows: QuerySet[Project] = Project.objects.visible_to(actor, "key.create")
+    rows = rows.filter(archived_at=None)
+    return rows.order_by("-is_default", "name")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -12,13 +11,13 @@ from django.utils.timezone import now
 
 from accounts.addresses import verified_addresses
 from accounts.models import User
-from orgs.access import Actor, holds
+from orgs.access import Actor
 from orgs.models import ApiKey, Invitation, Membership, Project, Team, TeamMembership
 
 
 def members_of(actor: Actor, search: str = "", role: str = "") -> QuerySet[Membership]:
     """Found by a part of name or address; by a role."""
-    rows = Membership.objects.of(actor.organization_id).select_related("user")
+    rows = Membership.objects.visible_to(actor).select_related("user")
     return narrowed(rows, search, role)
 
 
@@ -41,8 +40,9 @@ def last_seen(user: User) -> datetime | None:
     return user.last_login
 
 
-def teams_with_size(organization_id: UUID) -> QuerySet[Team]:
-    return Team.objects.of(organization_id).annotate(size=Count("members"))
+def teams_with_size(actor: Actor) -> QuerySet[Team]:
+    rows: QuerySet[Team] = Team.objects.visible_to(actor)
+    return rows.annotate(size=Count("members"))
 
 
 def people_of(team: Team) -> QuerySet[TeamMembership]:
@@ -59,11 +59,7 @@ def invitations_for(user: User) -> QuerySet[Invitation]:
 
 
 def projects_of(actor: Actor) -> list[Project]:
-    """For a choice in a form: the default first, archived ones last. A guest sees none."""
-    if not holds(actor, "workflow.view"):
-        return []
-    rows = Project.objects.of(actor.organization_id)
-    if actor.project_id is not None:
-        rows = rows.filter(pk=actor.project_id)
+    """For a choice in a form: the default first, archived ones last."""
+    rows = Project.objects.visible_to(actor)
     ordered = rows.order_by(F("archived_at").asc(nulls_first=True), "-is_default", "name")
     return list(ordered[:500])

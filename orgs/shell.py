@@ -1,6 +1,7 @@
 """What the page shell needs to know of people and permissions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -8,10 +9,11 @@ from django.utils.translation import gettext, ngettext
 
 from accounts.errors import SecondFactorRequired
 from accounts.models import User
-from core.ui import Kpi, OrganizationChoice
+from core.ui import Kpi, OrganizationChoice, SupportNotice
 from orgs.access import Actor, actor_of, can, memberships_of
 from orgs.errors import NoOrganization
 from orgs.models import Organization
+from orgs.support import stay_of
 
 
 def count_people(actor: None) -> Kpi:
@@ -37,7 +39,7 @@ class ShellAccess:
 
     def organizations(self, request: HttpRequest) -> Sequence[OrganizationChoice]:
         current = _current(request)
-        return [
+        own = [
             OrganizationChoice(
                 id=str(row.organization_id),
                 name=row.organization.name,
@@ -47,6 +49,19 @@ class ShellAccess:
             )
             for row in memberships_of(request.user.pk)
         ]
+        stay = stay_of(request)
+        if stay is None or str(stay.organization_id) != current:
+            return own
+        name = stay.organization.name
+        visited = OrganizationChoice(current, name, gettext("Support"), current=True)
+        return [visited, *(replace(choice, current=False) for choice in own)]
+
+    def support(self, request: HttpRequest) -> SupportNotice | None:
+        stay = stay_of(request)
+        if stay is None or str(stay.organization_id) != _current(request):
+            return None
+        level = stay.get_level_display()
+        return SupportNotice(stay.organization.name, level, stay.reason, stay.expires_at)
 
 
 def _current(request: HttpRequest) -> str:

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.models import User
 from audit.events import CATEGORIES, all_events
 from audit.models import Chain, Entry, SealedEntry
-from audit.queries import NAMES, Filters, find_entries
+from audit.queries import NAMES, Filters, narrow
 from audit.reports import TOP, Statistics, chart_of, read_statistics
 from core.errors import InvalidInput
 from core.logs import REDACTED
@@ -23,6 +23,7 @@ from orgs.access import Actor, can
 from orgs.actions.audit import set_audit_retention
 from orgs.models import ApiKey, Organization
 from orgs.pages import page
+from orgs.trail import entries_visible_to, require_whole_trail
 
 PAGE = 50
 MORE = ("actor_id", "api_key_id", "target_type", "target_id", "ip", "trace_id")
@@ -39,7 +40,7 @@ def trail(request: HttpRequest) -> HttpResponse:
         filters = Filters.read(asked)
     except InvalidInput as error:
         filters, fault = Filters(), str(error.detail.get("field", ""))
-    found = find_entries(_actor(request).organization_id, filters) if not fault else None
+    found = narrow(entries_visible_to(_actor(request)), filters) if not fault else None
     rows, older = _page_of(found, request.GET.get("before", ""))
     context: dict[str, Any] = {
         "rows": rows,
@@ -67,7 +68,7 @@ def trail(request: HttpRequest) -> HttpResponse:
 def entry(request: HttpRequest, pk: str) -> HttpResponse:
     if not (pk.isdecimal() and len(pk) < 19):
         raise Http404
-    found = Entry.objects.of(_actor(request).organization_id).filter(pk=int(pk)).first()
+    found = entries_visible_to(_actor(request)).filter(pk=int(pk)).first()
     if found is None:
         raise Http404
     sealed = SealedEntry.objects.filter(pk=found.pk).select_related("seal").first()
@@ -85,6 +86,7 @@ def entry(request: HttpRequest, pk: str) -> HttpResponse:
 @page("audit.view")
 def statistics(request: HttpRequest) -> HttpResponse:
     actor = _actor(request)
+    require_whole_trail(actor)
     asked = {name: request.GET.get(name, "") for name in ("since", "until", "category")}
     try:
         found = read_statistics(actor.organization_id, Filters.read(asked))

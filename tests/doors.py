@@ -68,6 +68,10 @@ def moving(world: World) -> dict[str, Any]:
     return {"project": str(world.rows.project.pk)}
 
 
+def sharing_form(world: World) -> dict[str, Any]:
+    return {"holder": f"user:{world.people['guest'].pk}", "right": "view"}
+
+
 def new_provider(world: World) -> dict[str, Any]:
     return {
         "name": "new",
@@ -92,6 +96,29 @@ def new_model(world: World) -> dict[str, Any]:
         "input_price": "1",
         "output_price": "1",
     }
+
+
+def new_key(world: World) -> dict[str, Any]:
+    return {"name": "n", "scopes": ["key.create"], "lifetime": "30"}
+
+
+def own_key(target: str, **more: Any) -> Door:
+    """A key that the owner made: who makes keys but does not manage them finds none such."""
+    return Door("key.create", target, **{"own": frozenset({200, 204, 302, 404}), **more})
+
+
+def new_sign_on(world: World) -> dict[str, Any]:
+    return {
+        "name": "New",
+        "issuer": "http://127.0.0.1:9",
+        "client_id": "c",
+        "scopes": "openid email",
+        "default_role": "member",
+    }
+
+
+def new_domain(world: World) -> dict[str, Any]:
+    return {"connection": str(world.rows.sso_connection.pk), "domain": "new.example"}
 
 
 DOORS: dict[str, Door] = {
@@ -138,42 +165,75 @@ DOORS: dict[str, Door] = {
     "POST /api/v1/invitations/mine/<pk>/decline/": Door(
         "", "invitation", person=True, own=frozenset({404})
     ),
-    "GET /api/v1/teams/": Door("org.view"),
+    "GET /api/v1/teams/": Door("member.view"),
     "POST /api/v1/teams/": Door("team.manage", body=lambda w: {"name": "New"}),
-    "GET /api/v1/teams/<pk>/": Door("org.view", "team"),
+    "GET /api/v1/teams/<pk>/": Door("member.view", "team"),
     "PATCH /api/v1/teams/<pk>/": Door("team.manage", "team", body=lambda w: {"name": "New"}),
     "DELETE /api/v1/teams/<pk>/": Door("team.manage", "team"),
-    "GET /api/v1/teams/<pk>/members/": Door("org.view", "team"),
+    "GET /api/v1/teams/<pk>/members/": Door("member.view", "team"),
     "POST /api/v1/teams/<pk>/members/": Door("team.manage", "team", body=joining),
     "PATCH /api/v1/team-members/<pk>/": Door(
         "team.manage", "team_member", body=lambda w: {"lead": True}
     ),
     "DELETE /api/v1/team-members/<pk>/": Door("team.manage", "team_member"),
-    "GET /api/v1/projects/": Door("workflow.view"),
+    "GET /api/v1/projects/": shared("project.view"),
     "POST /api/v1/projects/": Door("project.manage", body=lambda w: {"name": "New"}),
-    "GET /api/v1/projects/<pk>/": Door("workflow.view", "home"),
-    "PATCH /api/v1/projects/<pk>/": Door(
+    "GET /api/v1/projects/<pk>/": shared("project.view", "project"),
+    "PATCH /api/v1/projects/<pk>/": shared(
         "project.manage", "project", body=lambda w: {"name": "New"}
     ),
-    "DELETE /api/v1/projects/<pk>/": Door("project.manage", "project"),
-    "POST /api/v1/projects/<pk>/archive/": Door("project.manage", "project"),
-    "POST /api/v1/projects/<pk>/unarchive/": Door("project.manage", "project"),
+    "DELETE /api/v1/projects/<pk>/": shared(
+        "project.manage", "project", own=frozenset({409})
+    ),
+    "POST /api/v1/projects/<pk>/archive/": shared(
+        "project.manage", "project", own=frozenset({409})
+    ),
+    "POST /api/v1/projects/<pk>/unarchive/": shared("project.manage", "project"),
     "GET /api/v1/archives/": Door("org.close"),
     "POST /api/v1/archives/": Door("org.close", own=frozenset({202})),
     "GET /api/v1/archives/<pk>/": Door("org.close", "archive"),
     "GET /api/v1/archives/<pk>/download/": Door("org.close", "archive"),
-    "GET /api/v1/members/": Door("org.view"),
-    "GET /api/v1/members/<pk>/": Door("org.view", "member"),
+    "GET /api/v1/members/": shared("member.view"),
+    "GET /api/v1/members/<pk>/": shared("member.view", "member"),
     "PATCH /api/v1/members/<pk>/": Door(
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),
-    "DELETE /api/v1/members/<pk>/": Door("member.manage", "member", person=True),
-    "GET /api/v1/keys/": Door("key.manage"),
-    "POST /api/v1/keys/": Door(
-        "key.manage", body=lambda w: {"name": "n", "scopes": ["key.manage"]}
+    "DELETE /api/v1/members/<pk>/": shared("member.manage", "member", person=True),
+    "GET /api/v1/keys/": Door("key.create"),
+    "POST /api/v1/keys/": Door("key.create", body=new_key),
+    "GET /api/v1/keys/<pk>/": own_key("key"),
+    "PATCH /api/v1/keys/<pk>/": own_key("key", body=lambda w: {"name": "New"}),
+    "DELETE /api/v1/keys/<pk>/": own_key("key"),
+    "POST /api/v1/keys/<pk>/rotate/": own_key("key", own=frozenset({201, 403, 404})),
+    "POST /api/v1/keys/revoke/": Door("key.manage", body=lambda w: {"scope": "audit.view"}),
+    "POST /api/v1/keys/revoke-all/": Door("key.revoke_all"),
+    "GET /api/v1/sso/connections/": Door("org.manage"),
+    "POST /api/v1/sso/connections/": Door("org.manage", body=new_sign_on),
+    "GET /api/v1/sso/connections/<pk>/": Door("org.manage", "sso_connection"),
+    "PATCH /api/v1/sso/connections/<pk>/": Door(
+        "org.manage", "sso_connection", body=lambda w: {"name": "New"}
     ),
-    "GET /api/v1/keys/<pk>/": Door("key.manage", "key"),
-    "DELETE /api/v1/keys/<pk>/": Door("key.manage", "key"),
+    "DELETE /api/v1/sso/connections/<pk>/": Door("org.manage", "sso_connection"),
+    "POST /api/v1/sso/connections/<pk>/enable/": Door("org.manage", "sso_connection"),
+    "POST /api/v1/sso/connections/<pk>/disable/": Door("org.manage", "sso_connection"),
+    "POST /api/v1/sso/connections/<pk>/check/": Door(
+        "org.manage", "sso_connection", own=frozenset({502})
+    ),
+    "GET /api/v1/sso/domains/": Door("org.manage"),
+    "POST /api/v1/sso/domains/": Door("org.manage", body=new_domain),
+    "GET /api/v1/sso/domains/<pk>/": Door("org.manage", "sso_domain"),
+    "DELETE /api/v1/sso/domains/<pk>/": Door("org.manage", "sso_domain"),
+    "POST /api/v1/sso/domains/<pk>/verify/": Door(
+        "org.manage", "sso_domain", own=frozenset({409})
+    ),
+    "GET /api/v1/sso/identities/": Door("org.manage"),
+    "DELETE /api/v1/sso/identities/<pk>/": Door("org.manage", "sso_identity"),
+    "GET /api/v1/projects/<pk>/grants/": shared("project.manage", "project"),
+    "POST /api/v1/projects/<pk>/grants/": shared("project.manage", "project", body=sharing),
+    "DELETE /api/v1/projects/<pk>/grants/": shared("project.manage", "project", body=sharing),
+    "GET /api/v1/support-access/": Door("support.view"),
+    "GET /api/v1/support-access/<pk>/": Door("support.view", "support"),
+    "POST /api/v1/support-access/<pk>/end/": Door("support.end", "support"),
     "GET /api/v1/audit/": Door("audit.view"),
     "GET /api/v1/audit/<pk>/": Door("audit.view", "entry"),
     "GET /api/v1/audit/statistics/": Door("audit.view"),
@@ -209,12 +269,12 @@ DOORS: dict[str, Door] = {
     "POST /api/v1/exports/": Door("audit.view", body=new_export, own=frozenset({202})),
     "GET /api/v1/exports/sources/": Door(guest=EMPTY),
     "GET /api/v1/exports/<pk>/": Door("audit.view", "export"),
-    "POST /api/v1/exports/<pk>/cancel/": Door("audit.view", "export", own=frozenset({409})),
+    "POST /api/v1/exports/<pk>/cancel/": Door("audit.view", "waiting_export"),
     "GET /api/v1/exports/<pk>/download/": Door("audit.view", "export"),
     "GET /exports/": Door("org.view"),
     "POST /exports/": Door("audit.view", body=new_export),
     "GET /exports/<pk>/": Door("audit.view", "export"),
-    "POST /exports/<pk>/cancel/": Door("audit.view", "export"),
+    "POST /exports/<pk>/cancel/": Door("audit.view", "waiting_export"),
     "GET /exports/<pk>/download/": Door("audit.view", "export"),
     # -- llm
     "GET /api/v1/models/": Door("model.view"),
@@ -242,16 +302,16 @@ DOORS: dict[str, Door] = {
     "POST /api/v1/workflows/<pk>/runs/": shared(
         "workflow.run", "workflow", body=lambda w: {"inputs": {"what": "x"}}
     ),
-    "GET /api/v1/workflows/<pk>/grants/": shared("workflow.edit", "workflow"),
-    "POST /api/v1/workflows/<pk>/grants/": shared("workflow.edit", "workflow", body=sharing),
-    "DELETE /api/v1/workflows/<pk>/grants/": shared("workflow.edit", "workflow", body=sharing),
+    "GET /api/v1/workflows/<pk>/grants/": shared("workflow.share", "workflow"),
+    "POST /api/v1/workflows/<pk>/grants/": shared("workflow.share", "workflow", body=sharing),
+    "DELETE /api/v1/workflows/<pk>/grants/": shared("workflow.share", "workflow", body=sharing),
     "GET /api/v1/versions/<pk>/": shared("workflow.view", "version"),
     "GET /api/v1/runs/": shared("run.view"),
     "GET /api/v1/runs/<pk>/": shared("run.view", "run"),
     "GET /api/v1/runs/<pk>/events/": shared("run.view", "run"),
     "GET /api/v1/runs/<pk>/stream/": shared("run.view", "run"),
     "POST /api/v1/runs/<pk>/cancel/": shared("run.control", "run"),
-    "GET /api/v1/trace/<trace_id>/": Door("run.view", "trace"),
+    "GET /api/v1/trace/<trace_id>/": Door("org.view", "trace"),
     # -- pages
     "GET /": Door("org.view"),
     "GET /navigation/": Door(),
@@ -273,15 +333,15 @@ DOORS: dict[str, Door] = {
     ),
     "POST /organization/archives/": Door("org.close"),
     "GET /organization/archives/<pk>/download/": Door("org.close", "archive"),
-    "GET /organization/members/": Door("org.view"),
-    "GET /organization/members/<pk>/": Door("org.view", "member"),
+    "GET /organization/members/": shared("member.view"),
+    "GET /organization/members/<pk>/": shared("member.view", "member"),
     "GET /organization/invitations/": Door("member.manage"),
     "POST /organization/invitations/": Door("member.manage", body=invited),
     "POST /organization/invitations/<pk>/resend/": Door("member.manage", "invitation"),
     "POST /organization/invitations/<pk>/revoke/": Door("member.manage", "invitation"),
-    "GET /organization/teams/": Door("org.view"),
+    "GET /organization/teams/": Door("member.view"),
     "POST /organization/teams/": Door("team.manage", body=lambda w: {"name": "New"}),
-    "GET /organization/teams/<pk>/": Door("org.view", "team"),
+    "GET /organization/teams/<pk>/": Door("member.view", "team"),
     "POST /organization/teams/<pk>/": Door(
         "team.manage", "team", body=lambda w: {"name": "New"}
     ),
@@ -291,15 +351,15 @@ DOORS: dict[str, Door] = {
     "POST /organization/team-members/<pk>/lead/": Door(
         "team.manage", "team_member", body=lambda w: {"lead": "1"}
     ),
-    "GET /organization/projects/": Door("workflow.view"),
+    "GET /organization/projects/": shared("project.view"),
     "POST /organization/projects/": Door("project.manage", body=lambda w: {"name": "New"}),
-    "GET /organization/projects/<pk>/": Door("workflow.view", "project"),
-    "POST /organization/projects/<pk>/": Door(
+    "GET /organization/projects/<pk>/": shared("project.view", "project"),
+    "POST /organization/projects/<pk>/": shared(
         "project.manage", "project", body=lambda w: {"name": "New"}
     ),
-    "POST /organization/projects/<pk>/archive/": Door("project.manage", "project"),
-    "POST /organization/projects/<pk>/unarchive/": Door("project.manage", "project"),
-    "POST /organization/projects/<pk>/delete/": Door("project.manage", "project"),
+    "POST /organization/projects/<pk>/archive/": shared("project.manage", "project"),
+    "POST /organization/projects/<pk>/unarchive/": shared("project.manage", "project"),
+    "POST /organization/projects/<pk>/delete/": shared("project.manage", "project"),
     "GET /invitation/<secret>/": Door(),
     "POST /invitation/accept/": Door(),
     "POST /invitation/decline/": Door(),
@@ -308,16 +368,42 @@ DOORS: dict[str, Door] = {
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),
     "POST /organization/members/<pk>/remove/": Door("member.manage", "member"),
+    "POST /organization/projects/<pk>/share/": shared(
+        "project.manage", "project", body=sharing_form
+    ),
+    "GET /organization/sign-on/": Door("org.manage"),
+    "GET /organization/sign-on/new/": Door("org.manage"),
+    "POST /organization/sign-on/new/": Door("org.manage", body=new_sign_on),
+    "GET /organization/sign-on/<pk>/": Door("org.manage", "sso_connection"),
+    "POST /organization/sign-on/<pk>/": Door("org.manage", "sso_connection", body=new_sign_on),
+    "POST /organization/sign-on/<pk>/switch/": Door(
+        "org.manage", "sso_connection", body=lambda w: {"enabled": "0"}
+    ),
+    "POST /organization/sign-on/<pk>/check/": Door("org.manage", "sso_connection"),
+    "POST /organization/sign-on/<pk>/delete/": Door("org.manage", "sso_connection"),
+    "POST /organization/sign-on/<pk>/domains/": Door(
+        "org.manage", "sso_connection", body=lambda w: {"domain": "new.example"}
+    ),
+    "POST /organization/sign-on/people/<pk>/release/": Door("org.manage", "sso_identity"),
+    "POST /organization/sign-on/domains/<pk>/verify/": Door("org.manage", "sso_domain"),
+    "POST /organization/sign-on/domains/<pk>/remove/": Door("org.manage", "sso_domain"),
+    "GET /organization/support/": Door("support.view"),
+    "POST /organization/support/leave/": Door("org.view"),
+    "POST /organization/support/<pk>/end/": Door("support.end", "support"),
     "GET /audit/": Door("audit.view"),
     "GET /audit/<pk>/": Door("audit.view", "entry"),
     "GET /audit/statistics/": Door("audit.view"),
     "POST /audit/retention/": Door("org.manage", body=lambda w: {"days": "400"}),
-    "GET /keys/": Door("key.manage"),
-    "GET /keys/new/": Door("key.manage"),
-    "POST /keys/new/": Door(
-        "key.manage", body=lambda w: {"name": "n", "scopes": ["key.manage"]}
+    "GET /keys/": Door("key.create"),
+    "GET /keys/new/": Door("key.create"),
+    "POST /keys/new/": Door("key.create", body=new_key),
+    "GET /keys/<pk>/": own_key("key"),
+    "POST /keys/<pk>/": own_key("key", body=lambda w: {"name": "New", "scopes": ["run.view"]}),
+    "POST /keys/<pk>/rotate/": own_key(
+        "key", body=lambda w: {"overlap": "0"}, own=frozenset({200, 403, 404})
     ),
-    "POST /keys/<pk>/revoke/": Door("key.manage", "key"),
+    "POST /keys/<pk>/revoke/": own_key("key"),
+    "POST /keys/revoke-all/": Door("key.revoke_all"),
     "GET /usage/": Door("usage.view"),
     "POST /usage/top-up/": Door("wallet.topup", body=lambda w: {"amount": "5", "ref": "r"}),
     "GET /inbox/": Door("task.view"),
@@ -344,7 +430,7 @@ DOORS: dict[str, Door] = {
     "POST /workflows/import/": Door("workflow.edit", body=lambda w: {**upload(w), "import": "1"}),
     "GET /workflows/<pk>/": shared("workflow.view", "workflow"),
     "POST /workflows/<pk>/publish/": shared("workflow.publish", "workflow", body=version_of),
-    "POST /workflows/<pk>/share/": shared("workflow.edit", "workflow", body=sharing),
+    "POST /workflows/<pk>/share/": shared("workflow.share", "workflow", body=sharing_form),
     "POST /workflows/<pk>/move/": shared("workflow.edit", "workflow", body=moving),
     "POST /workflows/<pk>/start/": shared("workflow.run", "workflow", body=version_of),
     "GET /runs/": shared("org.view"),

@@ -120,6 +120,9 @@ SHARED = {
     "bpm.DefinitionVersion": "belongs to its definition, which may be built in",
     "bpm.Candidate": "a word of its task; never read but through it",
     "workflows.WorkflowGrant": "a right on one workflow, in guardian's own form",
+    "workflows.WorkflowTeamGrant": "a right on one workflow, in guardian's own form",
+    "orgs.ProjectGrant": "a right on one project, in guardian's own form",
+    "orgs.ProjectTeamGrant": "a right on one project, in guardian's own form",
     "workflows.WorkerProcess": "a process of the installation serves every organization",
     "billing.Price": "without an organization it is the installation's own",
 }

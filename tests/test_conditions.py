@@ -34,6 +34,7 @@ def singles(world):
     return {
         "/api/v1/me/": None,
         "/api/v1/organization/": {"name": "Other"},
+        "/api/v1/account/": {"name": "Other"},
         f"/api/v1/members/{rows.member.pk}/": {"role": "guest"},
         f"/api/v1/keys/{rows.key.pk}/": None,
         f"/api/v1/providers/{rows.provider.pk}/": {"name": "Other"},
@@ -104,6 +105,26 @@ def test_nothing_is_deleted_unseen(client, world):
     tag = client.get(key).headers["ETag"]
     assert client.delete(key, headers={"If-Match": tag}).status_code == 204
     assert not ApiKey.objects.get(pk=world.rows.key.pk).live
+
+
+def test_one_handler_may_show_and_change(client):
+    address = "/api/v1/audit/retention/"
+    tag = client.get(address).headers["ETag"]
+
+    def put(days, tag):
+        return client.put(
+            address, {"days": days}, content_type="application/json", headers={"If-Match": tag}
+        )
+
+    assert put(400, tag).status_code == 200
+    assert (put(500, tag).status_code, client.get(address).json()) == (412, {"days": 400})
+
+
+def test_what_cannot_be_read_has_no_tag_to_match(client, world):
+    session = client.get("/api/v1/account/sessions/").json()["results"]
+    address = f"/api/v1/account/sessions/{session[0]['id'] if session else 1}/"
+
+    assert client.delete(address, headers={"If-Match": '"x"'}).status_code in {404, 412}
 
 
 def test_what_is_gone_has_no_tag_to_match(client, world):

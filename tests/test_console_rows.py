@@ -18,6 +18,7 @@ from django_celery_beat.models import (
     PeriodicTask,
 )
 
+from accounts.models import SecurityEvent
 from accounts.tests.factories import UserFactory
 from audit.models import Entry
 from billing.models import Hold, LedgerEntry, UsageRecord
@@ -68,6 +69,7 @@ def rows(world, operator):
     CrontabSchedule.objects.create(minute="5")
     interval = IntervalSchedule.objects.create(every=5, period="seconds")
     PeriodicTask.objects.create(name="tick", task="workflows.tasks.sweep", interval=interval)
+    SecurityEvent.objects.create(user_id=operator.pk, kind="signed_in")
     WorkerProcess.objects.create(host="h", pid=1, alive_until=now())
     return world
 

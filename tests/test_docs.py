@@ -104,3 +104,11 @@ def test_every_management_command_named_exists():
     for document in DOCUMENTS:
         named = re.findall(r"manage\.py ([a-z_]+)", document.read_text())
         assert set(named) <= commands, document.name
+
+
+def test_the_tables_of_permissions_are_those_of_the_code():
+    from config.permission_tables import filled  # noqa: PLC0415 - reads models
+
+    page = (ROOT / "docs" / "permissions.md").read_text()
+
+    assert filled(page) == page, "run manage.py permission_tables"

@@ -335,6 +335,7 @@ SWAPPED = [
     ("POST", "/organization/switch/", {"organization": "organization"}, {302}),
     ("POST", "/api/v1/workflows/{workflow}/grants/", {"user": "guest"}, {400, 404}),
     ("POST", "/workflows/{workflow}/share/", {"user": "guest"}, {302, 404}),
+    ("POST", "/api/v1/sso/domains/", {"connection": "sso_connection"}, {404}),
     ("GET", "/api/v1/runs/", {"workflow": "workflow"}, {200}),
     ("GET", "/api/v1/runs/", {"trace_id": "trace"}, {200}),
     ("GET", "/api/v1/ledger/", {"trace_id": "trace"}, {200}),
@@ -359,6 +360,7 @@ def test_ids_of_others_lead_nowhere(ours, theirs, method, path, names, expected)
     client = signed_in(ours.people[Role.OWNER])
     given = {name: _foreign(theirs, what) for name, what in names.items()}
     sent = given | ({"right": "view"} if "user" in given else {})
+    sent |= {"domain": "new.example"} if "connection" in given else {}
     url = path.format(workflow=ours.rows.workflow.pk)
 
     if method == "GET":

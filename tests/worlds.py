@@ -5,6 +5,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.utils.timezone import now
 
@@ -23,11 +24,13 @@ from llm.models import Model, Provider
 from llm.tests.factories import ModelFactory, ProviderFactory
 from orgs.access import Actor
 from orgs.actions import (
+    add_domain,
     add_to_team,
+    create_connection,
     create_invitation,
     create_key,
-    create_project,
     create_team,
+    update_project,
 )
 from orgs.actions.answers import caller_of
 from orgs.models import (
@@ -37,7 +40,10 @@ from orgs.models import (
     Organization,
     Project,
     Role,
+    SsoConnection,
+    SsoDomain,
     StoredAnswer,
+    SupportAccess,
     Team,
     TeamMembership,
 )
@@ -51,8 +57,8 @@ EVERYBODY = [f"role:{role}" for role in Role.values]
 KEPT = (
     Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, Step, Event, RunWait, Signal,
     HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry, UsageRecord, Provider,
-    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer, Project, Team,
-    TeamMembership, Invitation, Archive,
+    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer, Project,
+    SupportAccess, SsoConnection, SsoDomain, Team, TeamMembership, Invitation, Archive,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 
@@ -84,8 +90,17 @@ def make_world(mark: str) -> World:
         user = UserFactory(name=f"{mark} {role}", email=f"{mark.lower()}-{role}@example.com")
         MembershipFactory(organization=organization, user=user, role=role)
         world.people[role] = user
+    world.rows.project = Project.objects.get(organization=organization)
+    world.rows.support = SupportAccess.objects.create(
+        organization=organization,
+        operator=UserFactory(name=f"{mark} operator", is_staff=True),
+        reason=f"{mark} asked for help",
+        expires_at=now() + timedelta(hours=1),
+        ended_at=now(),
+    )
     _add_keys(world)
     _add_people(world)
+    _add_sign_on(world)
     _add_flow(world)
     _add_run(world)
     _add_tasks(world)
@@ -119,7 +134,15 @@ def make_world(mark: str) -> World:
 
 
 def _add_export(world: World) -> None:
-    """One that is done, of the trail."""
+    """One of the trail that is done, and one that waits."""
+    world.rows.waiting_export = Export.objects.create(
+        organization=world.organization,
+        source="audit",
+        format=Export.Format.JSONL,
+        filters={"q": world.mark},
+        user_id=world.owner.user_id,
+        trace_id=world.trace_id,
+    )
     world.rows.export = Export.objects.create(
         organization=world.organization,
         source="audit",
@@ -158,9 +181,11 @@ def _add_people(world: World) -> None:
     """A project, a team with somebody in it, and an invitation."""
     rows = Membership.objects.filter(organization=world.organization)
     world.rows.approver = rows.get(role=Role.APPROVER)
-    world.rows.home = Project.objects.get(organization=world.organization, is_default=True)
-    world.rows.project = create_project(
-        actor=world.owner, name=f"{world.mark} project", description=world.mark
+    world.rows.project = update_project(
+        actor=world.owner,
+        project_id=world.rows.project.pk,
+        name=f"{world.mark} project",
+        description=world.mark,
     )
     world.rows.team = create_team(
         actor=world.owner, name=f"{world.mark} team", description=world.mark
@@ -172,6 +197,26 @@ def _add_people(world: World) -> None:
     )
     world.rows.invitation = create_invitation(
         actor=world.owner, email=f"{world.mark.lower()}-new@example.com", role=Role.GUEST
+    )
+
+
+def _add_sign_on(world: World) -> None:
+    mark = world.mark.lower()
+    row = create_connection(
+        actor=world.owner,
+        name=f"{world.mark} sign-on",
+        issuer=f"https://id.{mark}.example",
+        client_id=f"{world.mark}-client",
+        client_secret=f"{world.mark}-secret-of-the-client",
+        role_claim=f"{mark}-groups",
+        role_map={f"{world.mark}-group": Role.BUILDER},
+    )
+    world.rows.sso_connection = row
+    world.rows.sso_domain = add_domain(
+        actor=world.owner, connection_id=row.pk, domain=f"{mark}.example"
+    )
+    world.rows.sso_identity = SocialAccount.objects.create(
+        provider=str(row.pk), uid=f"{world.mark}-subject", user=world.people[Role.MEMBER]
     )
 
 
@@ -311,4 +356,4 @@ def snapshot_of(world: World) -> dict[str, list[dict[str, Any]]]:
 
 def _settled(row: dict[str, Any]) -> dict[str, Any]:
     """As text (secrets do not compare), without what merely looking may touch."""
-    return {name: str(value) for name, value in row.items() if name != "last_used_at"}
+    return {name: str(value) for name, value in row.items() if not name.startswith("last_used_")}

@@ -6,11 +6,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 
-from core.admin import ReadOnlyAdmin
+from core.admin import ReadOnlyAdmin, ReadOnlyTabularInline
 from core.templatetags.ui import money
-from orgs.access import Actor
+from orgs.access import operator_actor
 from orgs.console import AuditedAdmin
-from orgs.models import Role
 from workflows.actions import cancel_run
 from workflows.errors import RunFinished
 from workflows.models import (
@@ -22,6 +21,7 @@ from workflows.models import (
     WorkerProcess,
     Workflow,
     WorkflowGrant,
+    WorkflowTeamGrant,
     WorkflowVersion,
 )
 
@@ -39,12 +39,18 @@ class VersionInline(TabularInline):
         return False
 
 
-class GrantInline(TabularInline):
-    """Who may do what on this one workflow, beyond their role."""
+class GrantInline(ReadOnlyTabularInline):
+    """Who may do what on this one workflow, beyond their role. The organization gives and takes."""
 
     model = WorkflowGrant
-    autocomplete_fields = ("user",)
-    extra = 0
+    fields = ("user", "permission")
+    show_change_link = False
+
+
+class TeamGrantInline(ReadOnlyTabularInline):
+    model = WorkflowTeamGrant
+    fields = ("group", "permission")
+    show_change_link = False
 
 
 @admin.register(Workflow)
@@ -53,8 +59,10 @@ class WorkflowAdmin(AuditedAdmin):
     list_filter = ("mode", "created_at")
     list_select_related = ("organization", "published")
     search_fields = ("name", "organization__name", "=id")
-    readonly_fields = ("id", "organization", "mode", "published", "latest_number", "created_by_id")
-    inlines = (VersionInline, GrantInline)
+    readonly_fields = (
+        "id", "organization", "project", "mode", "published", "latest_number", "created_by_id",
+    )  # fmt: skip
+    inlines = (VersionInline, GrantInline, TeamGrantInline)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # a workflow is born by an import, with its report
@@ -116,7 +124,7 @@ class RunAdmin(ReadOnlyAdmin, ModelAdmin):
     @admin.action(description=_("Cancel selected runs"), permissions=["cancel"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
         for run in queryset:
-            actor = Actor(run.organization_id, role=Role.OWNER, user_id=request.user.pk)
+            actor = operator_actor(run.organization_id, request.user.pk)
             try:
                 cancel_run(actor=actor, run_id=run.public_id, reason="Cancelled by an operator.")
             except RunFinished as error:

@@ -23,21 +23,23 @@ from core.ui import (
 from workflows.models import Run
 
 DAYS = 14
+VIEW_RUN = "workflows.view_run"
 FAILED = Q(state=Run.State.FAILED)
 
 
 def contribute() -> None:
-    register_nav(_("Build"), _("Workflows"), "account_tree", "workflows", 110, "workflow.view")
-    register_nav(_("Work"), _("Runs"), "play_circle", "runs", 210, "run.view")
-    register_nav(_("Work"), _("Trace"), "timeline", "trace_search", 220, "run.view")
+    register_nav(_("Build"), _("Workflows"), "account_tree", "workflows", 110, "org.view")
+    register_nav(_("Work"), _("Runs"), "play_circle", "runs", 210, "org.view")
     register_home_kpi("runs", run_count, 10, "run.view")
     register_home_kpi("success", success_rate, 20, "run.view")
     register_home_panel("runs", "workflows/_panel_chart.html", chart, 10, "run.view", "main")
     register_home_panel("recent", "workflows/_panel_recent.html", recent, 17, "run.view")
-    register_dashboard_kpi("runs", run_count, 10)
-    register_dashboard_kpi("success", success_rate, 20)
-    register_dashboard_panel("runs", "workflows/_panel_chart.html", chart, 10, "half")
-    register_dashboard_panel("recent", "workflows/_panel_latest.html", latest, 30)
+    register_dashboard_kpi("runs", run_count, 10, VIEW_RUN)
+    register_dashboard_kpi("success", success_rate, 20, VIEW_RUN)
+    register_dashboard_panel("runs", "workflows/_panel_chart.html", chart, 10, "half", VIEW_RUN)
+    register_dashboard_panel(
+        "recent", "workflows/_panel_latest.html", latest, 30, permission=VIEW_RUN
+    )
 
 
 def run_url(task: HumanTask) -> str:
@@ -48,7 +50,7 @@ def run_url(task: HumanTask) -> str:
 def _lately(actor: Any) -> Any:
     """Runs of the last days: the organization's, or everybody's for an operator."""
     since = now() - timedelta(days=DAYS)
-    runs = Run.objects.of(actor.organization_id) if actor else Run.objects.all()
+    runs = Run.objects.visible_to(actor) if actor else Run.objects.all()
     return runs.filter(created_at__gte=since)
 
 

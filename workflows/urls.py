@@ -17,5 +17,4 @@ urlpatterns = [
     path("runs/<uuid:pk>/result/", views.run_result, name="run_result"),
     path("runs/<uuid:pk>/node/", views.run_node, name="run_node"),
     path("runs/<uuid:pk>/cancel/", views.cancel, name="run_cancel"),
-    path("trace/", views.trace, name="trace_search"),
 ]

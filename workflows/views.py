@@ -7,20 +7,18 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.db.models import Count, Max, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from core.jsonsafe import clean
 from orgs.access import can
-from orgs.grants import grant, grants_on, revoke
-from orgs.models import Membership
 from orgs.pages import page
-from orgs.permissions import GRANTABLE
 from orgs.reads import projects_of
+from orgs.sharing import change_sharing, sharing_context
 from workflows.actions import (
     cancel_run,
     import_flow,
@@ -35,7 +33,6 @@ from workflows.drawing import draw
 from workflows.errors import ImportRefused, InvalidRunInput
 from workflows.inputs import start_variables
 from workflows.models import Event, Run, RunWait, Workflow, WorkflowVersion
-from workflows.trace import find_trail
 
 PAGE = 25
 
@@ -49,10 +46,14 @@ def workflows(request: HttpRequest) -> HttpResponse:
         found = found.filter(name__icontains=query)
     if project:
         found = found.filter(project_id=project)
-    rows = found.annotate(n=Count("runs"), last=Max("runs__created_at")).order_by("-updated_at")
+    if before := _given_id(request.GET, "before"):
+        found = found.filter(pk__lt=before)
+    rows = list(found.order_by("-pk")[: PAGE + 1])
     context = {
         "title": _("Workflows"),
-        "page": Paginator(rows, PAGE).get_page(request.GET.get("page")),
+        "rows": _with_run_counts(rows[:PAGE]),
+        "more": rows[PAGE - 1].pk if len(rows) > PAGE else None,
+        "first": not before,
         "query": query,
         "project": str(project or ""),
         "projects": projects_of(_actor(request)),
@@ -61,6 +62,18 @@ def workflows(request: HttpRequest) -> HttpResponse:
     fragment = getattr(request, "htmx", False)
     name = "workflows/_workflow_rows.html" if fragment else "workflows/workflows.html"
     return render(request, name, context)
+
+
+def _with_run_counts(rows: list[Workflow]) -> list[Workflow]:
+    """Counted for the rows of one page alone, however many workflows and runs there are."""
+    counted = Run.objects.filter(workflow__in=rows).order_by().values("workflow")
+    found = {
+        row["workflow"]: row for row in counted.annotate(n=Count("pk"), last=Max("created_at"))
+    }
+    for row in rows:
+        counts: Any = found.get(row.pk, {"n": 0, "last": None})
+        row.n, row.last = counts["n"], counts["last"]  # type: ignore[attr-defined]  # for the page
+    return rows
 
 
 @require_http_methods(["GET", "POST"])
@@ -140,11 +153,11 @@ def workflow(request: HttpRequest, pk: UUID) -> HttpResponse:
             "runs": _with_names(found.runs.order_by("-pk"))[:8],
             "may_run": can(actor, "workflow.run", found),
             "may_edit": can(actor, "workflow.edit", found),
-            "holders": grants_on(found),
-            "members": Membership.objects.of(actor.organization_id).select_related("user"),
-            "rights": GRANTABLE,
             "projects": [row for row in projects_of(actor) if row.archived_at is None],
             "may_publish": can(actor, "workflow.publish", found),
+            **sharing_context(
+                actor, found, "workflow.share", reverse("workflow_share", args=[found.pk])
+            ),
         },
     )
 
@@ -164,14 +177,7 @@ def share(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Give or take back one right on the workflow."""
     actor = _actor(request)
     found = get_object_or_404(Workflow.objects.visible_to(actor), pk=pk)
-    change = revoke if "revoke" in request.POST else grant
-    change(
-        actor=actor,
-        obj=found,
-        verb="workflow.edit",
-        user_id=_uuid(request, "user"),
-        right=request.POST.get("right", ""),
-    )
+    change_sharing(request, actor, found, "workflow.share")
     messages.success(request, _("Sharing is changed."))
     return redirect("workflow", pk)
 
@@ -351,21 +357,17 @@ def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
     return redirect("run", pk)
 
 
-@require_GET
-@page("org.view")
-def trace(request: HttpRequest) -> HttpResponse:
-    """Search by trace id."""
-    wanted = _typed(request.GET, "id").lower().replace("-", "")
-    trail = find_trail(_actor(request), wanted) if wanted else []
-    return render(
-        request, "workflows/trace.html", {"title": _("Trace"), "wanted": wanted, "trail": trail}
-    )
-
-
 def _typed(given: QueryDict, name: str) -> str:
     """What somebody typed, without what no database compares with."""
     text: str = clean(given.get(name, ""))
     return text.strip()
+
+
+def _given_id(given: QueryDict, name: str) -> UUID | None:
+    try:
+        return UUID(given.get(name, ""))
+    except ValueError:
+        return None
 
 
 def _number(given: QueryDict, name: str) -> int | None:

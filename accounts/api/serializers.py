@@ -16,6 +16,9 @@ from accounts.notifications import notification_kinds, wants
 
 
 class AccountSerializer(serializers.ModelSerializer[User]):
+    language = serializers.ChoiceField(
+        choices=settings.LANGUAGES, allow_blank=True, read_only=True, help_text="Empty: unset."
+    )
     second_factor = serializers.SerializerMethodField()
     notifications = serializers.SerializerMethodField()
 

@@ -30,6 +30,7 @@ from accounts.api.serializers import (
 from accounts.errors import PersonRequired
 from accounts.models import SecurityEvent, User
 from accounts.reauthentication import require_confirmed, session_behind
+from core.conditions import ConditionalView
 from core.schema import refusal
 
 ACCOUNT = OpenApiExample(
@@ -88,16 +89,25 @@ class EndedSerializer(serializers.Serializer[Any]):
     ended = serializers.IntegerField()
 
 
-class PersonsOwn:
+class PersonsOwn(ConditionalView):
     """Mixin: people alone, never a key. What it reads starts from `self.person`."""
 
     person: User
+    kwargs: dict[str, Any]
+
+    def lock_rows(self) -> None:
+        """The session that is named, else the person's own row."""
+        if self.kwargs:
+            super().lock_rows()
+        else:
+            User.objects.select_for_update().get(pk=self.person.pk)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
         if not isinstance(request.user, User):
             raise PersonRequired("An account belongs to a person, not to a key.")
         self.person = request.user
+        self.take_conditions(request)
 
 
 class AccountView(PersonsOwn, APIView):

@@ -67,7 +67,7 @@ class LedgerViewSet(mixins.ListModelMixin, OrgViewSet):
     columns = {"hold": "hold_id"}
 
     def get_queryset(self) -> QuerySet[LedgerEntry]:
-        return LedgerEntry.objects.of(self.actor.organization_id)
+        return LedgerEntry.objects.visible_to(self.actor)
 
 
 class UsageViewSet(mixins.ListModelMixin, OrgViewSet):
@@ -80,7 +80,7 @@ class UsageViewSet(mixins.ListModelMixin, OrgViewSet):
     columns = {"since": "created_at__gte", "until": "created_at__lt"}
 
     def get_queryset(self) -> QuerySet[UsageRecord]:
-        return UsageRecord.objects.of(self.actor.organization_id)
+        return UsageRecord.objects.visible_to(self.actor)
 
 
 class PriceViewSet(mixins.ListModelMixin, OrgViewSet):
@@ -92,7 +92,7 @@ class PriceViewSet(mixins.ListModelMixin, OrgViewSet):
     filters = PriceFilter
 
     def get_queryset(self) -> QuerySet[Price]:
-        return Price.objects.of(self.actor.organization_id)
+        return Price.objects.visible_to(self.actor)
 
     @extend_schema(request=SetPriceSerializer, responses={201: PriceSerializer})
     def create(self, request: Request) -> Response:

@@ -65,6 +65,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "allauth.usersessions",
     "allauth.headless",
     "guardian",
@@ -295,6 +297,10 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
+    "remind-of-expiring-keys": {
+        "task": "orgs.tasks.remind_of_expiring_keys",
+        "schedule": timedelta(hours=1),
+    },
     "delete-old-answers": {
         "task": "orgs.tasks.delete_old_answers",
         "schedule": timedelta(minutes=15),
@@ -319,6 +325,9 @@ CELERY_BEAT_SCHEDULE = {
     "prune-audit": {"task": "orgs.tasks.prune_audit", "schedule": timedelta(hours=1)},
     "sweep-exports": {"task": "files.tasks.sweep", "schedule": timedelta(seconds=30)},
 }
+KEY_USE_FLUSH_SECONDS = (
+    60.0  # how often a process writes when keys were last used; 0: only when asked
+)
 VIEWFLOW = {"AUTOREGISTER": False}
 
 # --- organizations

@@ -20,8 +20,8 @@ from files.actions.storing import delete_file, open_file, store_file
 from files.errors import ExportFinished, ExportNotReady, TooManyExports
 from files.formats import LineStream, lines_of
 from files.models import EXPORT_KIND, Export, StoredFile
-from files.sources import Source, source_of
-from orgs.access import Actor, require, system_actor
+from files.sources import Source, require_source, source_of
+from orgs.access import Actor, system_actor
 from orgs.models import ApiKey, Membership, SupportAccess
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def start_export(
 ) -> Export:
     """Queue an export. Raises NotFound, PermissionRefused, InvalidInput, TooManyExports."""
     found = source_of(source)
-    require(actor, found.verb)
+    require_source(actor, found)
     if fmt not in Export.Format.values:
         raise InvalidInput("There is no such format.", field="format", known=Export.Format.values)
     under_way = Export.objects.of(actor.organization_id)
@@ -103,7 +103,7 @@ def _export_of(actor: Actor, export_id: UUID, *, lock: bool = False) -> Export:
     export: Export | None = rows.filter(pk=export_id).first()
     if export is None:
         raise NotFound("There is no such export.")
-    require(actor, source_of(export.source).verb, export)
+    require_source(actor, source_of(export.source))
     return export
 
 
@@ -131,7 +131,7 @@ def run_export(*, export_id: UUID) -> bool:
 def _write(export: Export) -> bool:
     actor = _actor_of(export)
     source = source_of(export.source)
-    require(actor, source.verb)
+    require_source(actor, source)
     total = source.count(actor, export.filters)
     _say(export, done=0, total=total)
     lines = lines_of(export.format, source.columns, _counted(export, source, actor))

@@ -40,9 +40,12 @@ def store_file(
     content: bytes | IO[bytes],
     content_type: str,
     kind: str,
+    project_id: UUID | None = None,
     max_size: int = DEFAULT_LIMIT,
 ) -> StoredFile:
     """Keep `content` (read once, from where it stands) for the actor's organization.
+
+    A file of a project is seen by who gets at that project; of none, by all who see files.
 
     Raises FileTooLarge when it has more than `max_size` bytes and StorageUnavailable; in both
     cases nothing is kept. A transaction around this that rolls back leaves the content behind.
@@ -51,6 +54,7 @@ def store_file(
         file = StoredFile(
             id=uuid7(),
             organization_id=actor.organization_id,
+            project_id=project_id or actor.project_id,
             name=display_name(name),
             content_type=content_type if CONTENT_TYPE.fullmatch(content_type) else UNKNOWN_TYPE,
             size=size,

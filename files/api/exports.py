@@ -13,6 +13,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.schema import refusal
 from files.actions import cancel_export, download_export, start_export
 from files.attachment import Attachment, attachment_of
 from files.models import Export
@@ -78,7 +79,7 @@ class ExportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
     """Files made in the background. Each needs the right to what is in it (`audit`: `audit.view`).
 
     Poll until `state` is `succeeded`; the file is there for seven days. Refusals:
-    `too_many_exports` (429), `export_finished` and `export_not_ready` (409).
+    `too_many_exports`, `export_finished` and `export_not_ready` (409).
     """
 
     serializer_class = ExportSerializer
@@ -101,7 +102,11 @@ class ExportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
     @extend_schema(
         summary="Start an export",
         request=StartExportSerializer,
-        responses={202: ExportSerializer},
+        responses={
+            202: ExportSerializer,
+            404: refusal("not_found", "There is no such source to export."),
+            409: refusal("too_many_exports", "Wait until an earlier export is done.", most=5),
+        },
         examples=[ASKED, SHOWN],
     )
     def create(self, request: Request) -> Response:
@@ -116,7 +121,15 @@ class ExportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
         )
         return Response(ExportSerializer(export).data, status=status.HTTP_202_ACCEPTED)
 
-    @extend_schema(summary="Cancel an export", request=None, examples=[SHOWN])
+    @extend_schema(
+        summary="Cancel an export",
+        request=None,
+        responses={
+            200: ExportSerializer,
+            409: refusal("export_finished", "This export is over already.", state="succeeded"),
+        },
+        examples=[SHOWN],
+    )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
         export = cancel_export(actor=self.actor, export_id=UUID(str(pk)))
@@ -124,7 +137,12 @@ class ExportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
 
     @extend_schema(
         summary="Download an export's file",
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+        responses={
+            (200, "*/*"): OpenApiTypes.BINARY,
+            409: refusal("export_not_ready", "This export has no file (any more)."),
+            410: refusal("file_gone", "The file's content is no longer in the storage."),
+            503: refusal("storage_unavailable", "The storage does not answer."),
+        },
         examples=[OpenApiExample("Comma-separated values", value="id,at,event\r\n")],
     )
     @action(detail=True, methods=["get"])

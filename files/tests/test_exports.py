@@ -186,7 +186,12 @@ def test_whoever_lost_the_right_meanwhile_gets_nothing(owner):
 
 def test_a_key_that_was_revoked_meanwhile_gets_nothing(owner):
     key, _ = create_key(actor=owner, name="k", scopes=["audit.view"])
-    program = Actor(owner.organization_id, api_key_id=key.pk, scopes=frozenset({"audit.view"}))
+    program = Actor(
+        owner.organization_id,
+        api_key_id=key.pk,
+        scopes=frozenset({"audit.view"}),
+        project_id=key.project_id,
+    )
     kept = made(program)
     export = start_export(actor=program, source="audit", fmt="csv")
     revoke_key(actor=owner, key_id=key.pk)

@@ -46,7 +46,7 @@ class ProviderViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
 
     def get_queryset(self) -> QuerySet[Provider]:
         ensure_offline_model(self.actor.organization_id)
-        return Provider.objects.of(self.actor.organization_id)
+        return Provider.objects.visible_to(self.actor, self.verb_asked)
 
     @extend_schema(
         request=WriteProviderSerializer,
@@ -112,7 +112,7 @@ class ModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
 
     def get_queryset(self) -> QuerySet[Model]:
         ensure_offline_model(self.actor.organization_id)
-        return Model.objects.of(self.actor.organization_id).select_related("provider")
+        return Model.objects.visible_to(self.actor, self.verb_asked).select_related("provider")
 
     def get_serializer_context(self) -> dict[str, Any]:
         context = dict(super().get_serializer_context())

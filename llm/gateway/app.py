@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from billing.ledger import Replayed
+from core.addresses import caller_address, forwarded_in
 from core.errors import DomainError
 from core.ids import uuid7
 from core.trace import trace_id_from, traceparent_of, tracing
@@ -90,7 +91,9 @@ class Exchange:
             await self._refuse(Refusal(404, encode(body)))
 
     async def _caller(self) -> Caller:
-        return await authenticate(self.headers.get("authorization", ""))
+        peer = (self.scope.get("client") or ("",))[0]
+        address = caller_address(peer, forwarded_in(self.scope["headers"]))
+        return await authenticate(self.headers.get("authorization", ""), address)
 
     async def _models(self) -> None:
         caller = await self._caller()

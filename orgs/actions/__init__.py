@@ -9,7 +9,15 @@ from orgs.actions.invitations import (
     resend_invitation,
     revoke_invitation,
 )
-from orgs.actions.keys import create_key, end_keys, revoke_key
+from orgs.actions.keys import (
+    change_key,
+    create_key,
+    end_keys,
+    revoke_all_keys,
+    revoke_key,
+    revoke_keys,
+    rotate_key,
+)
 from orgs.actions.members import add_member, change_role, remove_member, transfer_ownership
 from orgs.actions.organizations import (
     found_at_signup,
@@ -26,6 +34,17 @@ from orgs.actions.projects import (
     unarchive_project,
     update_project,
 )
+from orgs.actions.sso import (
+    check_connection,
+    create_connection,
+    delete_connection,
+    release_link,
+    switch_connection,
+    update_connection,
+)
+from orgs.actions.sso_domains import add_domain, confirm_domain, remove_domain, verify_domain
+from orgs.actions.sso_people import admit_person
+from orgs.actions.support import begin_support, end_support
 from orgs.actions.teams import (
     add_to_team,
     create_team,
@@ -37,36 +56,53 @@ from orgs.actions.teams import (
 
 __all__ = [
     "accept_invitation",
+    "add_domain",
     "add_member",
     "add_to_team",
+    "admit_person",
     "archive_project",
+    "begin_support",
+    "change_key",
     "change_role",
+    "check_connection",
     "close_due",
     "close_organization",
+    "confirm_domain",
+    "create_connection",
     "create_default_project",
     "create_invitation",
     "create_key",
     "create_project",
     "create_team",
     "decline_invitation",
+    "delete_connection",
     "delete_project",
     "delete_team",
     "end_keys",
+    "end_support",
     "found_at_signup",
     "found_organization",
     "keep_organization",
+    "release_link",
+    "remove_domain",
     "remove_from_team",
     "remove_member",
     "rename_organization",
     "resend_invitation",
+    "revoke_all_keys",
     "revoke_invitation",
     "revoke_key",
+    "revoke_keys",
+    "rotate_key",
     "set_audit_retention",
     "set_cors_origins",
     "set_lead",
+    "switch_connection",
     "transfer_ownership",
     "unarchive_project",
+    "update_connection",
     "update_organization",
     "update_project",
     "update_team",
+    "verify_domain",
 ]

@@ -7,17 +7,14 @@ every answer that can be read again carries an `ETag`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from django.db import transaction
 from rest_framework import exceptions, viewsets
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from core.documented import refuse_unknown_parameters
-from core.etags import PreconditionFailed, matches, seen_already, tag_of
+from core.conditions import ConditionalView
 from orgs.access import Actor, actor_of, require
 from orgs.api.once import HEADER, answering_once, idempotency_key
 from orgs.api.rates import measure_stranger
@@ -27,7 +24,7 @@ from orgs.models import Organization
 _NEVER: frozenset[str] = frozenset()
 
 
-class OrgAccess:
+class OrgAccess(ConditionalView):
     """Mixin: sets `self.actor`; checks `verbs[action]`, else `verbs["*"]`, before anything runs.
 
     A guest holds no verb, but may list and read what was shared: such actions are named in
@@ -42,17 +39,20 @@ class OrgAccess:
     own_keys: ClassVar[frozenset[str]] = _NEVER
     apart: ClassVar[frozenset[str]] = _NEVER
     actor: Actor
-    headers: dict[str, str]
+    verb_asked: str
+    """What this request needs: a key that may change a thing need not list it to find it."""
+    kwargs: dict[str, Any]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
         self.actor = actor_of(request)
         setattr(request._request, MARK, self.actor.organization_id)  # noqa: SLF001 - as DRF's own
         name = self._name(request)
+        self.verb_asked = self.verbs.get(name) or self.verbs.get("*", "")
         if name not in self.granted:
-            require(self.actor, self.verbs.get(name) or self.verbs["*"])
-        refuse_unknown_parameters(request)
-        self._take_conditions(request, name)
+            require(self.actor, self.verb_asked)
+        self.take_conditions(request)
+        self._answer_once(request, name)
 
     def perform_authentication(self, request: Request) -> None:
         """Count whoever asks before anybody is turned away, so that guessing is counted too."""
@@ -65,75 +65,25 @@ class OrgAccess:
             raise
         self.check_throttles(request)  # type: ignore[attr-defined]
 
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        answer = super().finalize_response(  # type: ignore[misc]
-            request, response, *args, **kwargs
-        )
-        if _can_be_read_again(request, answer):
-            tag = tag_of(answer.data)
-            answer["ETag"] = tag
-            if seen_already(request.headers.get("If-None-Match", ""), tag):
-                answer.status_code, answer.data = 304, None
-        return answer
-
     def lock_rows(self) -> None:
-        """Hold what `If-Match` speaks of until the change is done.
-
-        The one row of the address; where the address names none, the organization's.
-        """
-        if not hasattr(self, "get_object"):
+        """The row of the address; where it names none, the organization's."""
+        key = getattr(self, "lookup_url_kwarg", None) or getattr(self, "lookup_field", "")
+        if key in self.kwargs:
+            super().lock_rows()
+        else:
             Organization.objects.select_for_update().get(pk=self.actor.organization_id)
-            return
-        row = self.get_object()
-        type(row)._base_manager.select_for_update().filter(pk=row.pk).first()
-
-    def current(self) -> Any:
-        """What GET answers now at the address that is being changed.
-
-        None where there is no GET: then no tag matches.
-        """
-        view: Any = self
-        show = getattr(view, "retrieve", None) or getattr(view, "get", None)
-        if show is None:
-            return None
-        name = getattr(view, "action", None)
-        view.action = "retrieve"  # serializers and querysets are chosen by it
-        try:
-            return show(view.request, **view.kwargs).data
-        finally:
-            view.action = name
 
     def _name(self, request: Request) -> str:
         return getattr(self, "action", None) or (request.method or "").lower()
 
-    def _take_conditions(self, request: Request, name: str) -> None:
-        """Wrap the handler, which DRF looks up on the instance after this."""
-        method = (request.method or "").lower()
-        handler = getattr(self, method, None)
-        if handler is None:
+    def _answer_once(self, request: Request, name: str) -> None:
+        """Wrap a POST under a key; DRF looks the handler up after this."""
+        post: Any = getattr(self, "post", None)
+        if request.method != "POST" or HEADER not in request.headers or post is None:
             return
-        if method == "post" and HEADER in request.headers:
-            idempotency_key(request)
-            if name not in self.own_keys:
-                handler = answering_once(handler, self.actor, apart=name in self.apart)
-        elif method in {"patch", "put", "delete"} and "If-Match" in request.headers:
-            handler = self._unless_changed(handler)
-        setattr(self, method, handler)
-
-    def _unless_changed(self, handler: Callable[..., Any]) -> Callable[..., Any]:
-        def answer(request: Request, *args: Any, **kwargs: Any) -> Any:
-            with transaction.atomic():
-                self.lock_rows()
-                tag = tag_of(self.current())
-                if not matches(request.headers["If-Match"], tag):
-                    raise PreconditionFailed("This was changed meanwhile.", etag=tag)
-                return handler(request, *args, **kwargs)
-
-        return answer
-
-
-def _can_be_read_again(request: Request, answer: Any) -> bool:
-    return request.method == "GET" and isinstance(answer, Response) and answer.status_code == 200
+        idempotency_key(request)
+        if name not in self.own_keys:
+            self.post = answering_once(post, self.actor, apart=name in self.apart)
 
 
 class OrgAPIView(OrgAccess, APIView):

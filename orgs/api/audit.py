@@ -13,12 +13,13 @@ from rest_framework.response import Response
 
 from audit.events import all_events, category_label
 from audit.models import Chain, Entry, SealedEntry
-from audit.queries import ALIASES, NAMES, Filters, find_entries
+from audit.queries import ALIASES, NAMES, Filters, narrow
 from audit.reports import read_statistics
 from orgs.actions.audit import LONGEST, SHORTEST, set_audit_retention
 from orgs.api import examples
-from orgs.api.access import OrgViewSet
+from orgs.api.access import OrgAPIView, OrgViewSet
 from orgs.models import Organization
+from orgs.trail import entries_visible_to, require_whole_trail
 
 
 class EntrySerializer(serializers.ModelSerializer[Entry]):
@@ -69,7 +70,7 @@ class EntryQuerySerializer(serializers.Serializer[Any]):
     q = serializers.CharField(required=False, help_text="Occurs in the summary, in any case.")
 
 
-class EventTypeSerializer(serializers.Serializer[Any]):
+class AuditEventSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(help_text="A `*` stands for one or more segments.")
     label = serializers.CharField()  # type: ignore[assignment]  # the name is the public one
     category = serializers.CharField()
@@ -160,7 +161,7 @@ class EntryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
     """
 
     serializer_class = EntrySerializer
-    verbs = {"*": "audit.view", "retention": "org.manage"}
+    verbs = {"*": "audit.view"}
     orderings = {"at": "pk"}
     queryset = Entry.objects.none()
 
@@ -169,8 +170,8 @@ class EntryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
 
     def get_queryset(self) -> QuerySet[Entry]:
         if self.action != "list":
-            return Entry.objects.of(self.actor.organization_id)
-        return find_entries(self.actor.organization_id, self._filters())
+            return entries_visible_to(self.actor)
+        return narrow(entries_visible_to(self.actor), self._filters())
 
     def _filters(self) -> Filters:
         asked = self.request.query_params
@@ -187,12 +188,13 @@ class EntryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
 
         `event`, `category`, `outcome`, `actor_kind` and `actor_id` narrow it.
         """
+        require_whole_trail(self.actor)
         found = read_statistics(self.actor.organization_id, self._filters())
         return Response(StatisticsSerializer(found.as_json()).data)
 
     @extend_schema(
         summary="List the events that are recorded",
-        responses=EventTypeSerializer(many=True),
+        responses=AuditEventSerializer(many=True),
         examples=[
             OpenApiExample(
                 "A role was changed",
@@ -232,23 +234,29 @@ class EntryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
         chain = Chain.objects.of(organization_id).first() or Chain(organization_id=organization_id)
         return Response(ChainSerializer(chain).data)
 
+
+class RetentionView(OrgAPIView):
+    """How long the trail is kept: `days`, or null for ever. Old seals lose their entries hourly."""
+
+    verbs = {"*": "org.manage"}
+
     @extend_schema(
-        methods=["GET"],
         summary="Show how long the audit trail is kept",
         responses=RetentionSerializer,
+        examples=[examples.RETENTION],
     )
+    def get(self, request: Request) -> Response:
+        organization = Organization.objects.get(pk=self.actor.organization_id)
+        return Response({"days": organization.audit_retention_days})
+
     @extend_schema(
-        methods=["PUT"],
         summary="Set how long the audit trail is kept",
         request=RetentionSerializer,
         responses=RetentionSerializer,
+        examples=[examples.RETENTION],
     )
-    @action(detail=False, methods=["get", "put"], pagination_class=None)
-    def retention(self, request: Request) -> Response:
-        """`days`, or null for ever. Older entries are dropped in whole seals, hourly."""
-        organization = Organization.objects.get(pk=self.actor.organization_id)
-        if request.method == "PUT":
-            given = RetentionSerializer(data=request.data)
-            given.is_valid(raise_exception=True)
-            organization = set_audit_retention(actor=self.actor, **given.validated_data)
+    def put(self, request: Request) -> Response:
+        given = RetentionSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        organization = set_audit_retention(actor=self.actor, **given.validated_data)
         return Response({"days": organization.audit_retention_days})

@@ -31,31 +31,6 @@ MEMBER = OpenApiExample(
     response_only=True,
 )
 CHANGE_ROLE = OpenApiExample("Another role", value={"role": "approver"}, request_only=True)
-KEY = {
-    "id": "0192f0c1-0000-7000-8000-000000000004",
-    "name": "Nightly import",
-    "prefix": "k3v9x0ab",
-    "scopes": ["workflow.run", "run.view"],
-    "expires_at": "2027-02-01T00:00:00Z",
-    "revoked_at": None,
-    "last_used_at": "2026-11-20T12:00:00Z",
-    "created_at": "2026-11-01T09:00:00Z",
-}
-SHOWN_KEY = OpenApiExample("A key", value=KEY, response_only=True)
-CREATE_KEY = OpenApiExample(
-    "A key that runs workflows",
-    value={
-        "name": "Nightly import",
-        "scopes": ["workflow.run", "run.view"],
-        "expires_at": "2027-02-01T00:00:00Z",
-    },
-    request_only=True,
-)
-CREATED_KEY = OpenApiExample(
-    "Shown this once",
-    value=KEY | {"last_used_at": None, "token": "lw_k3v9x0ab_<43 characters>"},
-    response_only=True,
-)
 _ENTRY = {
     "id": 4711,
     "at": "2026-11-01T09:00:00Z",
@@ -79,3 +54,4 @@ _ENTRY = {
 }
 ENTRY = OpenApiExample("A key was created", value=_ENTRY, response_only=True)
 ENTRY_DETAIL = OpenApiExample("A sealed entry", value={**_ENTRY, "seal": 12}, response_only=True)
+RETENTION = OpenApiExample("Kept for a year", value={"days": 365})

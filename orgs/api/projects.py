@@ -31,15 +31,16 @@ class ProjectViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSe
     """Where workflows, functions, datasets, tools and keys belong."""
 
     serializer_class = ProjectSerializer
-    verbs = {"list": "workflow.view", "retrieve": "workflow.view", "*": "project.manage"}
+    verbs = {"list": "project.view", "retrieve": "project.view", "*": "project.manage"}
+    granted = frozenset(
+        {"list", "retrieve", "partial_update", "destroy", "archive", "unarchive"}
+    )  # a right on one project is as good as the role: the queryset and the actions say
     queryset = Project.objects.none()
     filters = ProjectFilter
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> QuerySet[Project]:
-        rows = Project.objects.of(self.actor.organization_id)
-        if self.actor.project_id is not None:
-            rows = rows.filter(pk=self.actor.project_id)
+        rows: QuerySet[Project] = Project.objects.visible_to(self.actor)
         return rows
 
     def narrow(self, rows: QuerySet[Project], wanted: dict[str, Any]) -> QuerySet[Project]:

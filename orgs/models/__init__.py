@@ -1,6 +1,7 @@
 """Organizations, who belongs to them, what they own together, and how others get in."""
 
 from orgs.models.answers import StoredAnswer
+from orgs.models.grants import ProjectGrant, ProjectTeamGrant, TeamGrant, UserGrant
 from orgs.models.invitations import Invitation
 from orgs.models.keys import ApiKey, ApiKeyQuerySet
 from orgs.models.members import Membership, MembershipQuerySet, Role
@@ -18,11 +19,15 @@ __all__ = [
     "MembershipQuerySet",
     "Organization",
     "Project",
+    "ProjectGrant",
+    "ProjectTeamGrant",
     "Role",
     "SsoConnection",
     "SsoDomain",
     "StoredAnswer",
     "SupportAccess",
     "Team",
+    "TeamGrant",
     "TeamMembership",
+    "UserGrant",
 ]

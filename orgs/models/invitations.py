@@ -11,11 +11,14 @@ from django.db.models.functions import Lower
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from core.models import TenantModel, TenantQuerySet
+from core.models import TenantModel
 from orgs.models.members import Role
+from orgs.visibility import Place, VisibleQuerySet
 
 
-class InvitationQuerySet(TenantQuerySet):
+class InvitationQuerySet(VisibleQuerySet):
+    place = Place("member.manage")
+
     def open(self, at: datetime) -> Self:
         """Neither accepted, declined nor revoked, and in time."""
         return self.filter(accepted_at=None, revoked_at=None, declined_at=None, expires_at__gt=at)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from core.models import TenantModel, TenantQuerySet
+from core.models import TenantModel
+from orgs.actor import holds
+from orgs.visibility import Place, VisibleQuerySet
+
+if TYPE_CHECKING:
+    from orgs.actor import Actor
 
 
 class Role(models.TextChoices):
@@ -22,7 +27,16 @@ class Role(models.TextChoices):
     GUEST = "guest", _("Guest")
 
 
-class MembershipQuerySet(TenantQuerySet):
+class MembershipQuerySet(VisibleQuerySet):
+    place = Place("member.view")
+
+    def visible_to(self, actor: Actor, verb: str = "") -> Self:
+        """Guests do not see who else is there, but themselves."""
+        verb = verb or self.place.verb
+        if verb != self.place.verb or actor.user_id is None or holds(actor, verb):
+            return super().visible_to(actor, verb)
+        return self.of(actor.organization_id).filter(user_id=actor.user_id)
+
     def owners_of(self, organization_id: UUID) -> Self:
         return self.filter(organization_id=organization_id, role=Role.OWNER)
 

@@ -7,7 +7,12 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-from core.models import TenantModel, TenantQuerySet
+from core.models import TenantModel
+from orgs.visibility import Place, VisibleQuerySet
+
+
+class ProjectQuerySet(VisibleQuerySet):
+    place = Place("project.view", project="pk")
 
 
 class Project(TenantModel):
@@ -27,7 +32,7 @@ class Project(TenantModel):
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True)
     created_by_id = models.UUIDField(null=True, editable=False)
 
-    objects = TenantQuerySet.as_manager()
+    objects = ProjectQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("project")

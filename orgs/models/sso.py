@@ -8,9 +8,14 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-from core.models import TenantModel, TenantQuerySet
+from core.models import TenantModel
 from core.secrets import SecretField
 from orgs.models.members import Role
+from orgs.visibility import Place, VisibleQuerySet
+
+
+class SsoQuerySet(VisibleQuerySet):
+    place = Place("org.manage")
 
 
 class SsoConnection(TenantModel):
@@ -38,7 +43,7 @@ class SsoConnection(TenantModel):
         help_text=_("People of its domains sign in this way alone."),
     )
 
-    objects = TenantQuerySet.as_manager()
+    objects = SsoQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("single sign-on")
@@ -61,7 +66,7 @@ class SsoDomain(TenantModel):
     token = models.CharField(_("proof"), max_length=64)
     verified_at = models.DateTimeField(_("verified"), null=True, blank=True)
 
-    objects = TenantQuerySet.as_manager()
+    objects = SsoQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("sign-on domain")

@@ -11,10 +11,13 @@ from django.db.models import F, Q
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from core.models import TenantModel, TenantQuerySet
+from core.models import TenantModel
+from orgs.visibility import Place, VisibleQuerySet
 
 
-class SupportAccessQuerySet(TenantQuerySet):
+class SupportAccessQuerySet(VisibleQuerySet):
+    place = Place("support.view")
+
     def running(self, at: datetime) -> Self:
         return self.filter(ended_at=None, expires_at__gt=at)
 

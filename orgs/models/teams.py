@@ -7,8 +7,15 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-from core.models import TenantModel, TenantQuerySet
+from core.models import TenantModel
 from orgs.models.members import Membership
+from orgs.visibility import Place, VisibleQuerySet
+
+
+class TeamQuerySet(VisibleQuerySet):
+    """Of teams, and of who is in them."""
+
+    place = Place("member.view")
 
 
 class Team(TenantModel):
@@ -16,9 +23,9 @@ class Team(TenantModel):
 
     name = models.CharField(_("name"), max_length=80)
     description = models.CharField(_("description"), max_length=300, blank=True)
-    group = models.OneToOneField(Group, models.PROTECT, related_name="+", editable=False)
+    group = models.OneToOneField(Group, models.PROTECT, related_name="team", editable=False)
 
-    objects = TenantQuerySet.as_manager()
+    objects = TeamQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("team")
@@ -40,7 +47,7 @@ class TeamMembership(TenantModel):
     )
     lead = models.BooleanField(_("lead"), default=False)
 
-    objects = TenantQuerySet.as_manager()
+    objects = TeamQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("team membership")

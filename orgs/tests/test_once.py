@@ -76,7 +76,7 @@ def test_another_request_under_the_key_is_refused(client):
 
 
 def test_other_keys_callers_addresses_and_organizations_are_other_work(organization, client):
-    token = key_in(organization, "key.manage", "org.view")
+    token = key_in(organization, "key.create", "org.view")
     program = Client(headers={"Authorization": f"Bearer {token}"})
     foreign = Client()
     foreign.force_login(person_in(OrganizationFactory())[0])

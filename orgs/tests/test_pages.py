@@ -194,8 +194,8 @@ def test_pages_hold_to_the_strict_content_policy(client, owner, name):
 
 
 @pytest.mark.parametrize("name", ["api_keys", "api_key_new"])
-def test_keys_are_closed_to_members(client, organization, name):
-    user, _ = person_in(organization, "member")
+def test_keys_are_closed_to_guests(client, organization, name):
+    user, _ = person_in(organization, "guest")
     client.force_login(user)
 
     assert client.get(reverse(name)).status_code == 403

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -19,11 +20,12 @@ from orgs.errors import ProjectNotEmpty
 from orgs.forms import ProjectForm
 from orgs.listing import newest
 from orgs.models import Project
-from orgs.pages import page
+from orgs.pages import back_from, page
+from orgs.sharing import change_sharing, sharing_context
 
 
 @require_http_methods(["GET", "POST"])
-@page("workflow.view")
+@page("org.view")
 def projects(request: HttpRequest) -> HttpResponse:
     actor = request.actor  # type: ignore[attr-defined]
     form = ProjectForm(request.POST or None)
@@ -32,7 +34,7 @@ def projects(request: HttpRequest) -> HttpResponse:
         if form.is_valid() and (project := _saved(form, actor)):
             messages.success(request, _("The project is made."))
             return redirect("organization_project", project.pk)
-    rows, more = newest(Project.objects.of(actor.organization_id), request)
+    rows, more = newest(Project.objects.visible_to(actor), request)
     context: dict[str, Any] = {
         "title": _("Organization"),
         "projects": rows,
@@ -57,16 +59,16 @@ def _saved(form: ProjectForm, actor: Any, pk: UUID | None = None) -> Project | N
 
 
 @require_http_methods(["GET", "POST"])
-@page("workflow.view")
+@page("org.view")
 def project(request: HttpRequest, pk: UUID) -> HttpResponse:
     actor = request.actor  # type: ignore[attr-defined]
-    found = Project.objects.of(actor.organization_id).filter(pk=pk).first()
+    found = Project.objects.visible_to(actor).filter(pk=pk).first()
     if found is None:
         raise NotFound("There is no such project.")
     first = {name: getattr(found, name) for name in ("name", "description", "restricted")}
     form = ProjectForm(request.POST or None, initial=first)
     if request.method == "POST":
-        require(actor, "project.manage")
+        require(actor, "project.manage", found)
         if form.is_valid() and _saved(form, actor, pk):
             messages.success(request, _("The project is changed."))
             return redirect("organization_project", pk)
@@ -75,13 +77,14 @@ def project(request: HttpRequest, pk: UUID) -> HttpResponse:
         "project": found,
         "form": form,
         "holds": contents_of(found),
-        "may_projects": can(actor, "project.manage"),
+        "may_projects": can(actor, "project.manage", found),
+        **sharing_context(actor, found, "project.manage", reverse("project_share", args=[pk])),
     }
     return render(request, "orgs/project.html", context)
 
 
 @require_POST
-@page("project.manage")
+@page("org.view")
 def archive(request: HttpRequest, pk: UUID) -> HttpResponse:
     actions.archive_project(actor=request.actor, project_id=pk)  # type: ignore[attr-defined]
     messages.success(request, _("The project is archived."))
@@ -89,7 +92,7 @@ def archive(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 @require_POST
-@page("project.manage")
+@page("org.view")
 def unarchive(request: HttpRequest, pk: UUID) -> HttpResponse:
     actions.unarchive_project(actor=request.actor, project_id=pk)  # type: ignore[attr-defined]
     messages.success(request, _("The project is back."))
@@ -97,7 +100,7 @@ def unarchive(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 @require_POST
-@page("project.manage")
+@page("org.view")
 def delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     try:
         actions.delete_project(actor=request.actor, project_id=pk)  # type: ignore[attr-defined]
@@ -106,3 +109,14 @@ def delete(request: HttpRequest, pk: UUID) -> HttpResponse:
         return redirect("organization_project", pk)
     messages.success(request, _("The project is deleted."))
     return redirect("organization_projects")
+
+
+@require_POST
+@page("org.view")
+def share(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Give or take back one right on a project; leads back to the page the form stands on."""
+    actor = request.actor  # type: ignore[attr-defined]
+    found = get_object_or_404(Project.objects.visible_to(actor), pk=pk)
+    change_sharing(request, actor, found, "project.manage")
+    messages.success(request, _("Sharing is changed."))
+    return redirect(back_from(request))

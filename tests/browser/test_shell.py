@@ -73,7 +73,7 @@ def test_a_wrong_password_keeps_the_person_out(page):
     page.goto("/accounts/login/")
     page.get_by_label("Email").fill("wrong@example.com")
     page.get_by_label("Password").fill(PASSWORD + "!")
-    page.get_by_role("button", name="Sign In").click()
+    page.get_by_role("button", name="Sign In", exact=True).click()
     page.get_by_role("alert").wait_for()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,8 +18,10 @@ from accounts.tests.factories import UserFactory
 from bpm.actions import claim_task
 from bpm.models import HumanTask
 from bpm.tests.factories import make_task
+from files.models import Export
 from llm.tests.factories import ProviderFactory
 from orgs.models import Role
+from orgs.tests.factories import MembershipFactory
 from tests.doors import DOORS
 from tests.worlds import World, make_world
 from workflows.models import Event, Run
@@ -110,6 +113,8 @@ def make_place(upstream: str) -> Place:
     owner = world.people[Role.OWNER]
     client = Client()
     client.force_login(owner)
+    _confirm(client, owner)
+    MembershipFactory(organization=world.organization, role=Role.OWNER)  # so that one may leave
     request = RequestFactory().get("/")
     token = get_token(request)
     cookies = {name: morsel.value for name, morsel in client.cookies.items()}
@@ -129,9 +134,29 @@ def make_place(upstream: str) -> Place:
         "DELETE /api/v1/providers/{id}/": str(
             ProviderFactory(organization=world.organization, name="spare").pk
         ),
+        "POST /api/v1/exports/{id}/cancel/": str(_queued_export(world).pk),
         "POST /api/v1/tasks/{id}/release/": str(_claimed_task(world).pk),
     }
     return place
+
+
+def _confirm(client: Client, user: Any) -> None:
+    """As allauth notes that the person was asked again, for as long as the run may take."""
+    session = client.session
+    session["account_authentication_methods_user"] = str(user.pk)
+    session["account_authentication_methods"] = [
+        {"method": "password", "at": time.time() + 3600, "reauthenticated": True}
+    ]
+    session.save()
+
+
+def _queued_export(world: World) -> Export:
+    return Export.objects.create(
+        organization=world.organization,
+        source="audit",
+        format=Export.Format.CSV,
+        user_id=world.owner.user_id,
+    )
 
 
 def _claimed_task(world: World) -> HumanTask:

@@ -11,8 +11,10 @@ from django.db import transaction
 from django.utils.timezone import now
 
 from audit.actions import record
+from bpm.models import ProcessInfo
 from core.errors import NotFound, PermissionRefused
 from files.actions import store_file
+from files.models import StoredFile
 from orgs.access import Actor, require
 from orgs.projects import project_of, refuse_archived
 from workflows.dify import Imported, load_flow
@@ -51,16 +53,16 @@ def import_flow(
     when the file has a fault; nothing is stored then.
     """
     target = _target(actor, workflow_id)
+    project = target.project_id if target else project_of(actor, project_id, "workflow.edit")
     imported = read_flow(raw, name=name)
     if imported.definition is None or not imported.report["ok"]:
         raise ImportRefused("The flow has faults; nothing was stored.", report=imported.report)
-    return _store_version(actor, target, imported, raw, filename, project_id)
+    return _store_version(actor, target, imported, raw, filename, project)
 
 
 def _target(actor: Actor, workflow_id: UUID | None) -> Workflow | None:
     if workflow_id is None:
-        require(actor, "workflow.edit")
-        return None
+        return None  # `project_of` asks for the right to edit in its project
     workflow = Workflow.objects.visible_to(actor).filter(pk=workflow_id).first()
     if workflow is None:
         raise NotFound("There is no such workflow.")
@@ -69,10 +71,10 @@ def _target(actor: Actor, workflow_id: UUID | None) -> Workflow | None:
     return found
 
 
-def _new(actor: Actor, imported: Imported, filename: str, project_id: UUID | None) -> Workflow:
+def _new(actor: Actor, imported: Imported, filename: str, project_id: UUID) -> Workflow:
     return Workflow.objects.create(
         organization_id=actor.organization_id,
-        project_id=project_of(actor, project_id),
+        project_id=project_id,
         name=(imported.name or filename)[:120],
         description=imported.description[:5000],
         mode=imported.mode,
@@ -87,7 +89,7 @@ def _store_version(
     imported: Imported,
     raw: bytes,
     filename: str,
-    project_id: UUID | None,
+    project_id: UUID,
 ) -> WorkflowVersion:
     if target is not None:
         refuse_archived(target.project)
@@ -97,7 +99,12 @@ def _store_version(
     workflow.save(update_fields=["latest_number", "updated_at"])
     assert imported.definition is not None  # noqa: S101 - import_flow refused it otherwise
     source = store_file(
-        actor=actor, name=filename, content=raw, content_type="application/yaml", kind="flow"
+        actor=actor,
+        name=filename,
+        content=raw,
+        content_type="application/yaml",
+        kind="flow",
+        project_id=project_id,
     )
     version = WorkflowVersion.objects.create(
         organization_id=actor.organization_id,
@@ -123,11 +130,12 @@ def move_workflow(*, actor: Actor, workflow_id: UUID, project_id: UUID) -> Workf
     assert workflow is not None  # noqa: S101 - named, so found or refused
     if actor.api_key_id is not None:
         raise PermissionRefused("Only a person can move a workflow between projects.")
-    target = project_of(actor, project_id)
+    target = project_of(actor, project_id, "workflow.edit")
     workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
     if workflow.project_id != target:
         before, workflow.project_id = workflow.project_id, target
         workflow.save(update_fields=["project", "updated_at"])
+        _take_along(workflow, target)
         record(
             "workflows.workflow.moved",
             actor=actor,
@@ -138,6 +146,15 @@ def move_workflow(*, actor: Actor, workflow_id: UUID, project_id: UUID) -> Workf
             after={"project": str(target)},
         )
     return workflow
+
+
+def _take_along(workflow: Workflow, project_id: UUID) -> None:
+    """Its files and what it asks of people now; what was decided stays where it was decided."""
+    versions = WorkflowVersion.objects.filter(workflow=workflow)
+    StoredFile.objects.filter(pk__in=versions.values("source_id")).update(project_id=project_id)
+    for run_id in workflow.runs.unfinished().values_list("public_id", flat=True):
+        asked = ProcessInfo.objects.of(workflow.organization_id)
+        asked.filter(subject_id__startswith=f"{run_id}:").update(project_id=project_id)
 
 
 @transaction.atomic

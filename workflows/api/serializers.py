@@ -143,18 +143,3 @@ class AfterSerializer(serializers.Serializer[Any]):
 
 class EventsSerializer(serializers.Serializer[Any]):
     results = EventSerializer(many=True)
-
-
-class TrailSerializer(serializers.Serializer[Any]):
-    kind = serializers.CharField()
-    at = serializers.DateTimeField()
-    title = serializers.CharField()
-    id = serializers.CharField()
-    state = serializers.CharField()
-    cost = serializers.IntegerField(allow_null=True, help_text="nanos")
-    data = serializers.JSONField()  # type: ignore[assignment]  # named as in the answer
-
-
-class TraceSerializer(serializers.Serializer[Any]):
-    trace_id = serializers.CharField()
-    results = TrailSerializer(many=True)

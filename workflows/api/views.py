@@ -1,8 +1,7 @@
-"""Workflows, runs and traces over HTTP."""
+"""Workflows and runs over HTTP."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
@@ -12,9 +11,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.errors import InvalidInput
 from core.schema import refusal
-from orgs.api.access import OrgAPIView, OrgViewSet
+from orgs.api.access import OrgViewSet
 from orgs.api.once import REPLAYED, idempotency_key
 from workflows.actions import (
     cancel_run,
@@ -38,17 +36,13 @@ from workflows.api.serializers import (
     RunFilter,
     RunSerializer,
     StartRunSerializer,
-    TraceSerializer,
-    TrailSerializer,
     VersionDetailSerializer,
     VersionSerializer,
     WorkflowFilter,
     WorkflowSerializer,
 )
 from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
-from workflows.trace import find_trail
 
-TRACE_ID = re.compile(r"[0-9a-f]{32}")
 RUN_EXAMPLE = OpenApiExample(
     "Start a run",
     request_only=True,
@@ -226,16 +220,3 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
             reason=form.validated_data["reason"],
         )
         return Response(RunSerializer(run).data)
-
-
-class TraceView(OrgAPIView):
-    """Everything under one trace id that the caller may see, in order of time."""
-
-    verbs = {"*": "run.view"}
-
-    @extend_schema(operation_id="trace_retrieve", responses=TraceSerializer)
-    def get(self, request: Request, trace_id: str) -> Response:
-        if not TRACE_ID.fullmatch(trace_id):
-            raise InvalidInput("A trace id has 32 hexadecimal characters.", trace_id=trace_id[:60])
-        trail = find_trail(self.actor, trace_id)
-        return Response({"trace_id": trace_id, "results": TrailSerializer(trail, many=True).data})

@@ -8,7 +8,12 @@ from workflows.models.runs import (
     Step,
     WorkerProcess,
 )
-from workflows.models.workflows import Workflow, WorkflowGrant, WorkflowVersion
+from workflows.models.workflows import (
+    Workflow,
+    WorkflowGrant,
+    WorkflowTeamGrant,
+    WorkflowVersion,
+)
 
 __all__ = [
     "Event",
@@ -19,5 +24,6 @@ __all__ = [
     "WorkerProcess",
     "Workflow",
     "WorkflowGrant",
+    "WorkflowTeamGrant",
     "WorkflowVersion",
 ]

@@ -13,20 +13,12 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from core.ids import uuid7
-from core.models import TenantQuerySet
-from orgs.access import Actor, holds
+from orgs.visibility import Place, VisibleQuerySet
 from workflows.models.workflows import Workflow, WorkflowVersion
 
 
-class RunQuerySet(TenantQuerySet):
-    def visible_to(self, actor: Actor) -> Self:
-        """The organization's runs; for a guest those of the workflows shared with them."""
-        mine = self.of(actor.organization_id)
-        if actor.project_id is not None:
-            mine = mine.filter(workflow__project_id=actor.project_id)
-        if holds(actor, "run.view"):
-            return mine
-        return mine.filter(workflow__in=Workflow.objects.visible_to(actor))
+class RunQuerySet(VisibleQuerySet):
+    place = Place("run.view", project="workflow__project", shared="workflow")
 
     def unfinished(self) -> Self:
         return self.filter(state__in=Run.LIVE)
@@ -95,6 +87,11 @@ class Run(models.Model):
             models.Index(fields=("workflow", "-id"), name="run_workflow_newest"),
             models.Index(fields=("trace_id",), name="run_trace"),
             models.Index(
+                fields=("api_key_id", "-id"),
+                name="run_of_key",
+                condition=Q(api_key_id__isnull=False),
+            ),
+            models.Index(
                 fields=("-priority", "id"), name="run_queued", condition=Q(state="queued")
             ),
             models.Index(fields=("owner",), name="run_running", condition=Q(state="running")),
@@ -117,6 +114,10 @@ class Run(models.Model):
         return round((self.ended_at - self.started_at).total_seconds() * 1000)
 
 
+class OfRunQuerySet(VisibleQuerySet):
+    place = Place("run.view", project="run__workflow__project", shared="run__workflow")
+
+
 class OfRun(models.Model):
     """A row that belongs to a run (and so to its organization)."""
 
@@ -125,6 +126,8 @@ class OfRun(models.Model):
     run = models.ForeignKey(
         Run, models.CASCADE, related_name="%(class)ss", db_constraint=False, db_index=False
     )
+
+    objects = OfRunQuerySet.as_manager()
 
     class Meta:
         abstract = True

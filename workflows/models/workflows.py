@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from core.models import TenantModel, TenantQuerySet
-from orgs.access import Actor, holds
-from orgs.grants import UserGrant, granted_ids
+from core.models import TenantModel
+from orgs.models import TeamGrant, UserGrant
+from orgs.visibility import Place, VisibleQuerySet
 
 
-class WorkflowQuerySet(TenantQuerySet):
-    def visible_to(self, actor: Actor) -> Self:
-        """Every workflow of the organization for its people; for a guest those shared with them."""
-        mine = self.of(actor.organization_id)
-        if actor.project_id is not None:
-            mine = mine.filter(project_id=actor.project_id)
-        if holds(actor, "workflow.view"):
-            return mine
-        return mine.filter(pk__in=granted_ids(actor, Workflow, "workflow.view"))
+class WorkflowQuerySet(VisibleQuerySet):
+    place = Place("workflow.view", project="project", shared="pk")
 
 
 class Workflow(TenantModel):
@@ -76,9 +69,18 @@ class WorkflowGrant(UserGrant):
         verbose_name_plural = _("workflow grants")
 
 
-class VersionQuerySet(TenantQuerySet):
-    def visible_to(self, actor: Actor) -> Self:
-        return self.filter(workflow__in=Workflow.objects.visible_to(actor))
+class WorkflowTeamGrant(TeamGrant):
+    """One right on one workflow for one team."""
+
+    content_object = models.ForeignKey(Workflow, models.CASCADE, related_name="team_grants")
+
+    class Meta(TeamGrant.Meta):
+        verbose_name = _("workflow grant to a team")
+        verbose_name_plural = _("workflow grants to teams")
+
+
+class VersionQuerySet(VisibleQuerySet):
+    place = Place("workflow.view", project="workflow__project", shared="workflow")
 
 
 class WorkflowVersion(TenantModel):

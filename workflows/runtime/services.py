@@ -14,7 +14,7 @@ from core.http import send
 from llm.gateway.calls import ModelCall, close_gateway, complete
 from orgs.access import Actor
 from workflows.errors import RunFinished
-from workflows.models import Run, Signal
+from workflows.models import Run, Signal, Workflow
 from workflows.nodes.services import (
     NodeHttpRequest,
     NodeHttpResponse,
@@ -117,6 +117,7 @@ def _open(request: NodeTaskRequest) -> None:
         title=request.title,
         idempotency_key=request.key,
         requester_id=getattr(run.actor, "started_by_id", None),
+        project_id=Workflow.objects.values_list("project_id", flat=True).get(runs=run.actor.pk),
         candidates=request.candidates or DEFAULT_CANDIDATES,
         actions=request.actions or DEFAULT_ACTIONS,
         form={"content": request.content, "inputs": request.inputs},

@@ -90,6 +90,8 @@ def test_a_workflow_is_renamed_and_not_otherwise_changed(client, organization):
             "versions-INITIAL_FORMS": "0",
             "grants-TOTAL_FORMS": "0",
             "grants-INITIAL_FORMS": "0",
+            "team_grants-TOTAL_FORMS": "0",
+            "team_grants-INITIAL_FORMS": "0",
         },
     )
 

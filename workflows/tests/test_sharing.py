@@ -94,10 +94,12 @@ def test_a_member_cannot_share(organization, workflow, guest):
 
 def test_the_page_shares_and_takes_back(workflow, builder, guest):
     where = f"/workflows/{workflow.pk}/share/"
-    builder.post(where, {"user": guest.pk, "right": "run"}, format="multipart")
+    builder.post(where, {"holder": f"user:{guest.pk}", "right": "run"}, format="multipart")
     assert guest.email in builder.get(f"/workflows/{workflow.pk}/").content.decode()
 
-    builder.post(where, {"user": guest.pk, "right": "run", "revoke": "1"}, format="multipart")
+    builder.post(
+        where, {"holder": f"user:{guest.pk}", "right": "run", "revoke": "1"}, format="multipart"
+    )
 
     assert not WorkflowGrant.objects.exists()
 
@@ -113,23 +115,33 @@ def test_grants_go_with_their_workflow(workflow, builder, guest):
 
 def test_nobody_shares_more_than_they_hold(organization, workflow, builder):
     editor = person_in(organization, "guest")[0]
+    owner = client_of(person_in(organization)[0])
     share(builder, workflow, editor, "edit")
     before = list(WorkflowGrant.objects.values_list("user_id", "permission__codename"))
 
-    refused = share(client_of(editor), workflow, editor, "publish")
+    refused = [
+        share(client_of(editor), workflow, editor, "view"),  # only `admin` shares
+        share(builder, workflow, editor, "approve"),  # builders do not approve
+        share(builder, workflow, editor, "admin"),
+    ]
     page = client_of(editor).post(
         f"/workflows/{workflow.pk}/share/",
-        {"user": str(editor.pk), "right": "publish"},
+        {"holder": f"user:{editor.pk}", "right": "view"},
         format="multipart",
     )
 
-    assert (refused.status_code, refused.json()["code"]) == (403, "permission_denied")
+    assert {(each.status_code, each.json()["code"]) for each in refused} == {
+        (403, "permission_denied")
+    }
     assert page.status_code == 403
     assert list(WorkflowGrant.objects.values_list("user_id", "permission__codename")) == before
-    assert share(client_of(editor), workflow, editor, "run").status_code == 201
+    assert share(owner, workflow, editor, "admin").status_code == 201
+    assert share(client_of(editor), workflow, editor, "approve").status_code == 201
 
 
-@pytest.mark.parametrize("given", [{}, {"user": "x", "right": "view"}, {"user": "\x00"}])
+@pytest.mark.parametrize(
+    "given", [{}, {"holder": "user:x", "right": "view"}, {"holder": "\x00"}, {"holder": "key:1"}]
+)
 def test_an_odd_form_shares_nothing(workflow, builder, given):
     response = builder.post(f"/workflows/{workflow.pk}/share/", given, format="multipart")
 

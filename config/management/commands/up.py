@@ -26,6 +26,7 @@ class Command(BaseCommand):
     def handle(self, *, host: str, port: int, no_demo: bool, **options: Any) -> None:
         _require_free(host, port)
         call_command("migrate", verbosity=0)
+        call_command("staff_groups", verbosity=0)
         self.stdout.write(f"Loomwork serves at http://{host}:{port}/")
         if not no_demo:
             self._seed()
@@ -67,7 +68,7 @@ def serve(host: str, port: int) -> None:
     """Become the server: replacing this process leaves nothing between it and Ctrl-C."""
     command = [
         sys.executable, "-m", "uvicorn", "config.asgi:application",
-        "--host", host, "--port", str(port), "--no-access-log",
+        "--host", host, "--port", str(port), "--no-access-log", "--no-proxy-headers",
         "--log-level", "warning", "--timeout-graceful-shutdown", "5",
     ]  # fmt: skip
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings.SETTINGS_MODULE)

@@ -8,8 +8,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('files', '0002_exports'),
-        ('orgs', '0005_invitation_language'),
+        ('files', '0003_project'),
+        ('orgs', '0007_invitation_language'),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orgs', '0004_keys_have_projects'),
+        ('orgs', '0006_keys_in_use'),
     ]
 
     operations = [
