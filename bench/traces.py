@@ -56,9 +56,10 @@ def prepare(rows: int) -> dict[str, Callable[[], object]]:
     from tests.worlds import make_world  # noqa: PLC0415
 
     world = make_world("BENCH")
-    fill(rows)
     owner = Actor(organization_id=world.organization.pk, role="owner")
     trace = [world.trace_id]
+    read_trail(owner, trace)  # every module is loaded before the long part
+    fill(rows)
     later = read_trail(owner, trace, limit=5).next
     return {
         "a trace": lambda: read_trail(owner, trace),

@@ -12,6 +12,6 @@ class Config(AppConfig):
     def ready(self) -> None:
         from billing import panels, taking, trail
 
-        panels.contribute()
         taking.contribute()
+        panels.contribute()
         trail.contribute()

@@ -25,7 +25,10 @@ class StoredFileQuerySet(VisibleQuerySet):
     place = Place("file.view", project="project", optional=True)
 
     def visible_to(self, actor: Actor, verb: str = "") -> Self:
-        """What an export or archive has written is had through that, which asks for more."""
+        """What an export or an archive has written is had through that alone.
+
+        It asks for the right to what is inside.
+        """
         return super().visible_to(actor, verb).exclude(kind__in=(EXPORT_KIND, ARCHIVE))
 
 
@@ -149,6 +152,9 @@ class Export(TenantModel):
 
 class ArchiveQuerySet(VisibleQuerySet):
     place = Place("org.close")
+
+    def under_way(self) -> Self:
+        return self.filter(state__in=(Archive.State.QUEUED, Archive.State.RUNNING))
 
 
 class Archive(TenantModel):

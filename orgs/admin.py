@@ -179,47 +179,6 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         self.message_user(request, _("The keys are revoked."), messages.SUCCESS)
 
 
-class TeamMembershipInline(ReadOnlyTabularInline):
-    model = TeamMembership
-    fields = ("member", "lead", "created_at")
-    readonly_fields = ("created_at",)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[TeamMembership]:
-        return super().get_queryset(request).select_related("member__user")
-
-
-@admin.register(Team)
-class TeamAdmin(ReadOnlyAdmin):
-    list_display = ("name", "organization", "created_at")
-    list_select_related = ("organization",)
-    search_fields = ("name", "=id", "organization__name")
-    exclude = ("group",)
-    inlines = (TeamMembershipInline,)
-
-
-@admin.register(Invitation)
-class InvitationAdmin(ReadOnlyAdmin):
-    """An operator can take one back that should not have been sent."""
-
-    list_display = ("email", "organization", "role", "sent_at", "expires_at", "accepted_at")
-    list_filter = ("role", "sent_at", "accepted_at", "revoked_at")
-    list_select_related = ("organization",)
-    search_fields = ("email", "=id", "organization__name")
-    exclude = ("digest",)
-    actions = ("revoke",)
-
-    def has_manage_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("orgs.change_invitation")
-
-    @admin.action(description=_("Take selected invitations back"), permissions=["manage"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
-        for row in queryset:
-            if row.state in {"open", "expired"}:
-                actor = operator_actor(row.organization_id, request.user.pk)
-                revoke_invitation(actor=actor, invitation_id=row.pk)
-        self.message_user(request, _("The invitations are taken back."), messages.SUCCESS)
-
-
 @admin.register(SsoConnection)
 class SsoConnectionAdmin(ReadOnlyAdmin):
     """Set up by the organization itself; the secret is never shown."""

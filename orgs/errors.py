@@ -56,6 +56,25 @@ class NoOrganization(DomainError):
     status = HTTPStatus.FORBIDDEN
 
 
+class SsoDomainTaken(Conflict):
+    """Somebody else has proven this domain."""
+
+    code = "sso_domain_taken"
+
+
+class SsoDomainUnproven(Conflict):
+    """The proof was not found, or nothing is proven where something has to be."""
+
+    code = "sso_domain_unproven"
+
+
+class SsoProviderUnfit(DomainError):
+    """The identity provider does not answer as OpenID Connect Discovery asks."""
+
+    code = "sso_provider_unfit"
+    status = HTTPStatus.BAD_GATEWAY
+
+
 class InvitationPending(Conflict):
     """This address has an open invitation; it can be sent again."""
 
@@ -115,25 +134,6 @@ class NotConfirmed(InvalidInput):
     """The name was not typed as it stands."""
 
     code = "not_confirmed"
-
-
-class SsoDomainTaken(Conflict):
-    """Somebody else has proven this domain."""
-
-    code = "sso_domain_taken"
-
-
-class SsoDomainUnproven(Conflict):
-    """The proof was not found, or nothing is proven where something has to be."""
-
-    code = "sso_domain_unproven"
-
-
-class SsoProviderUnfit(DomainError):
-    """The identity provider does not answer as OpenID Connect Discovery asks."""
-
-    code = "sso_provider_unfit"
-    status = HTTPStatus.BAD_GATEWAY
 
 
 class IdempotencyInProgress(Conflict):

@@ -18,7 +18,7 @@ VERBS: Final[Mapping[str, frozenset[str]]] = {
     for verb, roles in {
         "org.view": _EVERYBODY_INSIDE | {GUEST},
         "org.manage": _MANAGERS,  # its name and policies, single sign-on
-        "org.close": {OWNER},  # to end it, to hand it over, to take its data along
+        "org.close": {OWNER},
         "member.view": _EVERYBODY_INSIDE,
         "member.manage": _MANAGERS,  # roles and invitations
         "team.manage": _MANAGERS,
@@ -128,7 +128,8 @@ KEY_SCOPES: Final = tuple(
     if verb
     not in {
         "org.manage", "org.close", "member.manage", "team.manage", "project.manage",
-        "workflow.share", "support.end", "key.revoke_all",
+        "workflow.share",
+        "support.end", "key.revoke_all",
     }
 )  # fmt: skip
 """What an API key can carry: never the management of people and of what they get at."""

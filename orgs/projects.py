@@ -23,9 +23,9 @@ def default_project_id(organization_id: UUID) -> UUID:
 def project_of(actor: Actor, wanted: UUID | None = None, verb: str = "") -> UUID:
     """The project that what `actor` makes belongs to: a key's own, the one named, the default.
 
-    `verb` is what the actor needs in that project. Raises NotFound for another
-    organization's project, one that is not the key's or that the actor does not see;
-    PermissionRefused for one in which they may not do this; ProjectArchived.
+    `verb` is what the actor needs in that project. Raises NotFound for another organization's
+    project, one that is not the key's or that the actor does not see; PermissionRefused for one in
+    which they may not do this; ProjectArchived.
     """
     if actor.project_id is not None:
         if wanted not in {None, actor.project_id}:
@@ -42,16 +42,16 @@ def project_of(actor: Actor, wanted: UUID | None = None, verb: str = "") -> UUID
     return project_id
 
 
-def refuse_archived(project: Project) -> None:
-    if project.archived_at is not None:
-        raise ProjectArchived("This project is archived.", project=str(project.pk))
-
-
 def _seen(actor: Actor, project: object) -> bool:
     """Keys and the system work in a project without a verb to look at it."""
     if actor.user_id is None:
         return True
     return bool(project.visible_to(actor).exists())  # type: ignore[attr-defined]  # ProjectQuerySet
+
+
+def refuse_archived(project: Project) -> None:
+    if project.archived_at is not None:
+        raise ProjectArchived("This project is archived.", project=str(project.pk))
 
 
 def open_projects(actor: Actor) -> QuerySet[Project]:
@@ -60,5 +60,4 @@ def open_projects(actor: Actor) -> QuerySet[Project]:
     So a restricted one is for those who administer it.
     """
     rows: QuerySet[Project] = Project.objects.visible_to(actor, "key.create")
-    rows = rows.filter(archived_at=None)
-    return rows.order_by("-is_default", "name")
+    return rows.filter(archived_at=None).order_by("-is_default", "name")

@@ -1,4 +1,4 @@
-"""Upkeep of organizations, their letters and their end. Repeating any of these is harmless."""
+"""Letters that go out, organizations that end, upkeep. Repeating any of these is harmless."""
 
 import logging
 import time

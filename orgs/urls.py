@@ -1,4 +1,4 @@
-"""Pages of orgs: the organization and what belongs to it, invitations, API keys, traces."""
+"""Pages of orgs: home, the organization and what belongs to it, API keys, traces."""
 
 from django.urls import path
 
@@ -44,11 +44,6 @@ urlpatterns = [
     path("audit/statistics/", views_audit.statistics, name="audit_statistics"),
     path("audit/retention/", views_audit.retention, name="audit_retention"),
     path("audit/<str:pk>/", views_audit.entry, name="audit_entry"),
-    path("invitation/", invited.invitation, name="invitation"),
-    path("invitation/accept/", invited.accept, name="invitation_accept"),
-    path("invitation/decline/", invited.decline, name="invitation_decline"),
-    path("invitation/put-away/", invited.put_away, name="invitation_put_away"),
-    path("invitation/<str:secret>/", invited.link, name="invitation_link"),
     path("organization/projects/<uuid:pk>/share/", projects.share, name="project_share"),
     path("organization/support/", views_support.stays, name="support_stays"),
     path("organization/support/leave/", views_support.leave, name="support_leave"),
@@ -70,4 +65,9 @@ urlpatterns = [
     path("organization/sign-on/people/<str:pk>/release/", views_sso.release, name="sso_release"),
     path("organization/sign-on/domains/<uuid:pk>/verify/", views_sso.verify, name="sso_verify"),
     path("organization/sign-on/domains/<uuid:pk>/remove/", views_sso.remove, name="sso_remove"),
+    path("invitation/", invited.invitation, name="invitation"),
+    path("invitation/accept/", invited.accept, name="invitation_accept"),
+    path("invitation/decline/", invited.decline, name="invitation_decline"),
+    path("invitation/put-away/", invited.put_away, name="invitation_put_away"),
+    path("invitation/<str:secret>/", invited.link, name="invitation_link"),
 ]

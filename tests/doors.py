@@ -21,6 +21,8 @@ class Door:
     `verb`: what the caller needs; "" means no more than being signed in. `target`: which row of
     the world its address names. `guest`: what somebody gets who holds no verb but may see what was
     shared with them. `body`: what is sent, made from the world whose rows it shall name.
+    `open`: what those get who are not signed in, where that is not the way to the sign-in.
+    `alone`: what a person without an organization gets, where that is not a refusal.
     """
 
     verb: str = ""
@@ -29,6 +31,8 @@ class Door:
     body: Callable[[World], dict[str, Any]] = field(default=lambda world: {})
     person: bool = False
     own: frozenset[int] = frozenset({200, 201, 204, 302})
+    open: frozenset[int] | None = None
+    alone: frozenset[int] = frozenset({REFUSED})
 
 
 def shared(verb: str, target: str = "", **more: Any) -> Door:
@@ -52,6 +56,10 @@ def sharing(world: World) -> dict[str, Any]:
     return {"user": str(world.people["guest"].pk), "right": "view"}
 
 
+def sharing_form(world: World) -> dict[str, Any]:
+    return {"holder": f"user:{world.people['guest'].pk}", "right": "view"}
+
+
 def closing(world: World) -> dict[str, Any]:
     return {"name": world.organization.name, "reason": "We have moved."}
 
@@ -66,10 +74,6 @@ def joining(world: World) -> dict[str, Any]:
 
 def moving(world: World) -> dict[str, Any]:
     return {"project": str(world.rows.project.pk)}
-
-
-def sharing_form(world: World) -> dict[str, Any]:
-    return {"holder": f"user:{world.people['guest'].pk}", "right": "view"}
 
 
 def new_provider(world: World) -> dict[str, Any]:
@@ -178,16 +182,12 @@ DOORS: dict[str, Door] = {
     "DELETE /api/v1/team-members/<pk>/": Door("team.manage", "team_member"),
     "GET /api/v1/projects/": shared("project.view"),
     "POST /api/v1/projects/": Door("project.manage", body=lambda w: {"name": "New"}),
-    "GET /api/v1/projects/<pk>/": shared("project.view", "project"),
+    "GET /api/v1/projects/<pk>/": shared("project.view", "home"),
     "PATCH /api/v1/projects/<pk>/": shared(
         "project.manage", "project", body=lambda w: {"name": "New"}
     ),
-    "DELETE /api/v1/projects/<pk>/": shared(
-        "project.manage", "project", own=frozenset({409})
-    ),
-    "POST /api/v1/projects/<pk>/archive/": shared(
-        "project.manage", "project", own=frozenset({409})
-    ),
+    "DELETE /api/v1/projects/<pk>/": shared("project.manage", "project"),
+    "POST /api/v1/projects/<pk>/archive/": shared("project.manage", "project"),
     "POST /api/v1/projects/<pk>/unarchive/": shared("project.manage", "project"),
     "GET /api/v1/archives/": Door("org.close"),
     "POST /api/v1/archives/": Door("org.close", own=frozenset({202})),
@@ -314,17 +314,19 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/trace/<trace_id>/": Door("org.view", "trace"),
     # -- pages
     "GET /": Door("org.view"),
-    "GET /navigation/": Door(),
+    "GET /navigation/": Door(alone=frozenset({200})),
     "GET /organization/": Door("org.view"),
     "POST /organization/": Door("org.manage", body=lambda w: {"name": "New"}),
     "POST /organization/origins/": Door(
         "org.manage", body=lambda w: {"origins": "https://app.example.com"}
     ),
     "POST /organization/switch/": Door(
-        body=lambda w: {"organization": str(w.organization.pk)}
+        body=lambda w: {"organization": str(w.organization.pk)}, alone=frozenset({302})
     ),
-    "GET /organizations/new/": Door(),
-    "POST /organizations/new/": Door(body=lambda w: {"name": "Another"}),
+    "GET /organizations/new/": Door(alone=frozenset({200})),
+    "POST /organizations/new/": Door(
+        body=lambda w: {"name": "Another"}, alone=frozenset({302})
+    ),
     "GET /organization/danger/": Door("org.view"),
     "POST /organization/close/": Door("org.close", body=closing),
     "POST /organization/keep/": Door("org.close"),
@@ -360,10 +362,10 @@ DOORS: dict[str, Door] = {
     "POST /organization/projects/<pk>/archive/": shared("project.manage", "project"),
     "POST /organization/projects/<pk>/unarchive/": shared("project.manage", "project"),
     "POST /organization/projects/<pk>/delete/": shared("project.manage", "project"),
-    "GET /invitation/<secret>/": Door(),
-    "POST /invitation/accept/": Door(),
-    "POST /invitation/decline/": Door(),
-    "POST /invitation/put-away/": Door(),
+    "GET /invitation/<secret>/": Door(alone=frozenset({302})),
+    "POST /invitation/accept/": Door(alone=frozenset({302})),
+    "POST /invitation/decline/": Door(alone=frozenset({302})),
+    "POST /invitation/put-away/": Door(alone=frozenset({302})),
     "POST /organization/members/<pk>/role/": Door(
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),

@@ -29,8 +29,8 @@ from orgs.actions import (
     create_connection,
     create_invitation,
     create_key,
+    create_project,
     create_team,
-    update_project,
 )
 from orgs.actions.answers import caller_of
 from orgs.models import (
@@ -57,8 +57,8 @@ EVERYBODY = [f"role:{role}" for role in Role.values]
 KEPT = (
     Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, Step, Event, RunWait, Signal,
     HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry, UsageRecord, Provider,
-    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer, Project,
-    SupportAccess, SsoConnection, SsoDomain, Team, TeamMembership, Invitation, Archive,
+    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer, Project, Team,
+    TeamMembership, Invitation, Archive, SupportAccess, SsoConnection, SsoDomain,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 
@@ -99,8 +99,8 @@ def make_world(mark: str) -> World:
         ended_at=now(),
     )
     _add_keys(world)
-    _add_people(world)
     _add_sign_on(world)
+    _add_people(world)
     _add_flow(world)
     _add_run(world)
     _add_tasks(world)
@@ -177,29 +177,6 @@ def _add_keys(world: World) -> None:
     )
 
 
-def _add_people(world: World) -> None:
-    """A project, a team with somebody in it, and an invitation."""
-    rows = Membership.objects.filter(organization=world.organization)
-    world.rows.approver = rows.get(role=Role.APPROVER)
-    world.rows.project = update_project(
-        actor=world.owner,
-        project_id=world.rows.project.pk,
-        name=f"{world.mark} project",
-        description=world.mark,
-    )
-    world.rows.team = create_team(
-        actor=world.owner, name=f"{world.mark} team", description=world.mark
-    )
-    world.rows.team_member = add_to_team(
-        actor=world.owner,
-        team_id=world.rows.team.pk,
-        membership_id=rows.get(role=Role.BUILDER).pk,
-    )
-    world.rows.invitation = create_invitation(
-        actor=world.owner, email=f"{world.mark.lower()}-new@example.com", role=Role.GUEST
-    )
-
-
 def _add_sign_on(world: World) -> None:
     mark = world.mark.lower()
     row = create_connection(
@@ -217,6 +194,27 @@ def _add_sign_on(world: World) -> None:
     )
     world.rows.sso_identity = SocialAccount.objects.create(
         provider=str(row.pk), uid=f"{world.mark}-subject", user=world.people[Role.MEMBER]
+    )
+
+
+def _add_people(world: World) -> None:
+    """A project, a team with somebody in it, and an invitation."""
+    rows = Membership.objects.filter(organization=world.organization)
+    world.rows.approver = rows.get(role=Role.APPROVER)
+    world.rows.home = Project.objects.get(organization=world.organization, is_default=True)
+    world.rows.project = create_project(
+        actor=world.owner, name=f"{world.mark} project", description=world.mark
+    )
+    world.rows.team = create_team(
+        actor=world.owner, name=f"{world.mark} team", description=world.mark
+    )
+    world.rows.team_member = add_to_team(
+        actor=world.owner,
+        team_id=world.rows.team.pk,
+        membership_id=rows.get(role=Role.BUILDER).pk,
+    )
+    world.rows.invitation = create_invitation(
+        actor=world.owner, email=f"{world.mark.lower()}-new@example.com", role=Role.GUEST
     )
 
 

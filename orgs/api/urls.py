@@ -41,12 +41,12 @@ router.register("sso/identities", SsoIdentityViewSet, basename="sso-identity")
 urlpatterns = [
     path("me/", MeView.as_view(), name="me"),
     path("organization/", OrganizationView.as_view(), name="organization"),
+    path("audit/retention/", RetentionView.as_view(), name="audit-retention"),
+    path("projects/<uuid:pk>/grants/", ProjectSharingView.as_view(), name="project-grants"),
+    path("trace/<str:trace_id>/", TraceView.as_view(), name="trace"),
     path("organization/close/", CloseView.as_view(), name="organization-close"),
     path("organization/keep/", KeepView.as_view(), name="organization-keep"),
     path("organization/transfer/", TransferView.as_view(), name="organization-transfer"),
     *people.urls,
-    path("audit/retention/", RetentionView.as_view(), name="audit-retention"),
-    path("projects/<uuid:pk>/grants/", ProjectSharingView.as_view(), name="project-grants"),
-    path("trace/<str:trace_id>/", TraceView.as_view(), name="trace"),
     *router.urls,
 ]

@@ -78,7 +78,9 @@ def project(request: HttpRequest, pk: UUID) -> HttpResponse:
         "form": form,
         "holds": contents_of(found),
         "may_projects": can(actor, "project.manage", found),
-        **sharing_context(actor, found, "project.manage", reverse("project_share", args=[pk])),
+        **sharing_context(
+            actor, found, "project.manage", reverse("project_share", args=[found.pk])
+        ),
     }
     return render(request, "orgs/project.html", context)
 

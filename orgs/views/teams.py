@@ -60,7 +60,7 @@ def _saved(form: TeamForm, actor: Any, pk: UUID | None = None) -> Team | None:
 @page("member.view")
 def team(request: HttpRequest, pk: UUID) -> HttpResponse:
     actor = request.actor  # type: ignore[attr-defined]
-    found = Team.objects.of(actor.organization_id).filter(pk=pk).first()
+    found = Team.objects.visible_to(actor).filter(pk=pk).first()
     if found is None:
         raise NotFound("There is no such team.")
     first = {"name": found.name, "description": found.description}
@@ -124,7 +124,7 @@ def lead(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 def _team_of(request: HttpRequest, pk: UUID) -> UUID:
     actor = request.actor  # type: ignore[attr-defined]
-    row = TeamMembership.objects.of(actor.organization_id).filter(pk=pk).first()
+    row = TeamMembership.objects.visible_to(actor).filter(pk=pk).first()
     if row is None:
         raise NotFound("There is no such member.")
     found: UUID = row.team_id
