@@ -16,9 +16,11 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 
 from accounts import lockout
 from accounts.actions.sessions import end_families, end_rows
+from accounts.addresses import expected_signup
 from accounts.models import User
 from accounts.security import Kind, note, note_notice
 from accounts.signup import run_signup_steps
@@ -38,8 +40,21 @@ class AccountAdapter(SsoGuard):
         saved: User = super().save_user(request, user, form, commit)
         if commit:
             note(Kind.SIGNED_UP, user_id=saved.pk)
-            run_signup_steps(saved, str(details.get("organization") or "").strip())
+            invited = expected_signup(request).lower() == saved.email.lower()
+            named = str(details.get("organization") or "").strip()
+            run_signup_steps(saved, None if invited else named)
         return saved
+
+    def clean_email(self, email: str) -> str:
+        """Who comes by an invitation signs up with the address it was sent to."""
+        request = context.request
+        stranger = request is not None and not request.user.is_authenticated
+        expected = expected_signup(request) if stranger else ""
+        if expected and expected.lower() != email.lower():
+            said = _("The invitation you opened was sent to %(email)s: sign up with this address.")
+            raise ValidationError(said % {"email": expected})
+        cleaned: str = super().clean_email(email)
+        return cleaned
 
     def format_email_subject(self, subject: str) -> str:
         return f"[{BRAND}] {subject}"

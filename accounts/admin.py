@@ -40,7 +40,7 @@ PRIVILEGES = ("is_staff", "is_superuser", "groups")
 
 
 @admin.register(User)
-class UserAdmin(ModelAdmin):
+class UserAdmin(ConsoleAdmin):
     """Who is no superuser looks after members alone: neither rank nor address is theirs to give.
 
     Nobody is deleted here, for their decisions, keys and memberships say who did what: disable.

@@ -10,7 +10,8 @@ class Config(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from billing import panels, trail
+        from billing import panels, taking, trail
 
+        taking.contribute()
         panels.contribute()
         trail.contribute()

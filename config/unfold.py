@@ -65,6 +65,9 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
         {
             "orgs.organization": "domain",
             "orgs.membership": "badge",
+            "orgs.team": "groups",
+            "orgs.project": "folder",
+            "orgs.invitation": "mail",
             "accounts.user": "person",
             "auth.group": "group",
         },
@@ -95,6 +98,7 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
             "django_celery_beat.crontabschedule": "event_repeat",
             "django_celery_beat.clockedschedule": "alarm",
             "files.storedfile": "draft",
+            "files.archive": "inventory_2",
             "files.export": "ios_share",
             "workflows.workerprocess": "memory",
             "bpm.definition": "account_tree",

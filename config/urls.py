@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from accounts.console import guard_console
 from config.health import healthz
+from core.refusals import unserved
 from orgs.trace_views import operator_trace
 
 # Before `admin.site.urls` is read: otherwise a second factor would be skipped silently.
@@ -31,6 +32,7 @@ urlpatterns = [
     path("jsi18n/", JavaScriptCatalog.as_view(), name="javascript-catalog"),
     *(path("api/v1/", include(f"{room}.api.urls")) for room in API_ROOMS),
     *(path("", include(f"{room}.urls")) for room in PAGE_ROOMS),
+    path("api/v1/auth/app/v1/account/phone", unserved),  # nobody signs in by telephone
     path("api/v1/auth/", include("allauth.headless.urls")),
     path("accounts/", include("allauth.urls")),
 ]

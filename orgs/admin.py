@@ -13,17 +13,29 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWid
 from core.admin import ReadOnlyAdmin, ReadOnlyTabularInline
 from core.errors import DomainError
 from orgs.access import operator_actor
-from orgs.actions import begin_support, change_role, confirm_domain, revoke_key
+from orgs.actions import (
+    begin_support,
+    change_role,
+    confirm_domain,
+    revoke_invitation,
+    revoke_key,
+)
 from orgs.actions.support import DEFAULT_MINUTES, MOST_MINUTES, SHORTEST_REASON
 from orgs.models import (
     ApiKey,
+    Invitation,
     Membership,
     Organization,
+    Project,
+    ProjectGrant,
+    ProjectTeamGrant,
     Role,
     SsoConnection,
     SsoDomain,
     StoredAnswer,
     SupportAccess,
+    Team,
+    TeamMembership,
 )
 from orgs.support import SESSION_KEY as SUPPORT_KEY
 from orgs.support import may_enter
@@ -37,7 +49,7 @@ class MembershipInline(ReadOnlyTabularInline):
 
 @admin.register(Organization)
 class OrganizationAdmin(ReadOnlyAdmin):
-    list_display = ("name", "slug", "created_at")
+    list_display = ("name", "slug", "created_at", "closing_at", "closed_at")
     search_fields = ("name", "slug", "=id")
     readonly_fields = ("id", "created_at")
     inlines = (MembershipInline,)
@@ -62,6 +74,29 @@ class MembershipAdmin(ReadOnlyAdmin):
             actor = operator_actor(row.organization_id, request.user.pk)
             change_role(actor=actor, membership_id=row.pk, role=Role.OWNER)
         self.message_user(request, _("The members are owners now."), messages.SUCCESS)
+
+
+class ProjectGrantInline(ReadOnlyTabularInline):
+    """Who may do what in the project, beyond their role. The organization gives and takes."""
+
+    model = ProjectGrant
+    fields = ("user", "permission")
+    show_change_link = False
+
+
+class ProjectTeamGrantInline(ReadOnlyTabularInline):
+    model = ProjectTeamGrant
+    fields = ("group", "permission")
+    show_change_link = False
+
+
+@admin.register(Project)
+class ProjectAdmin(ReadOnlyAdmin):
+    list_display = ("name", "organization", "is_default", "restricted", "archived_at")
+    list_filter = ("restricted", "is_default", "archived_at")
+    list_select_related = ("organization",)
+    search_fields = ("name", "=id", "organization__name")
+    inlines = (ProjectGrantInline, ProjectTeamGrantInline)
 
 
 class EntryForm(forms.ModelForm[SupportAccess]):
@@ -178,6 +213,47 @@ class SsoDomainAdmin(ReadOnlyAdmin):
             self.message_user(request, error.message, messages.ERROR)
         else:
             self.message_user(request, _("The domains are confirmed."), messages.SUCCESS)
+
+
+class TeamMembershipInline(ReadOnlyTabularInline):
+    model = TeamMembership
+    fields = ("member", "lead", "created_at")
+    readonly_fields = ("created_at",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TeamMembership]:
+        return super().get_queryset(request).select_related("member__user")
+
+
+@admin.register(Team)
+class TeamAdmin(ReadOnlyAdmin):
+    list_display = ("name", "organization", "created_at")
+    list_select_related = ("organization",)
+    search_fields = ("name", "=id", "organization__name")
+    exclude = ("group",)
+    inlines = (TeamMembershipInline,)
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnlyAdmin):
+    """An operator can take one back that should not have been sent."""
+
+    list_display = ("email", "organization", "role", "sent_at", "expires_at", "accepted_at")
+    list_filter = ("role", "sent_at", "accepted_at", "revoked_at")
+    list_select_related = ("organization",)
+    search_fields = ("email", "=id", "organization__name")
+    exclude = ("digest",)
+    actions = ("revoke",)
+
+    def has_manage_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("orgs.change_invitation")
+
+    @admin.action(description=_("Take selected invitations back"), permissions=["manage"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
+        for row in queryset:
+            if row.state in {"open", "expired"}:
+                actor = operator_actor(row.organization_id, request.user.pk)
+                revoke_invitation(actor=actor, invitation_id=row.pk)
+        self.message_user(request, _("The invitations are taken back."), messages.SUCCESS)
 
 
 @admin.register(StoredAnswer)

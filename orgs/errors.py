@@ -75,6 +75,67 @@ class SsoProviderUnfit(DomainError):
     status = HTTPStatus.BAD_GATEWAY
 
 
+class InvitationPending(Conflict):
+    """This address has an open invitation; it can be sent again."""
+
+    code = "invitation_pending"
+
+
+class InvitationClosed(Conflict):
+    """Accepted, declined, revoked or expired; `detail.state` says which."""
+
+    code = "invitation_closed"
+
+
+class InvitationForAnother(PermissionRefused):
+    """Sent to an address that is not known to be the caller's."""
+
+    code = "invitation_for_another"
+
+
+class TooManyInvitations(DomainError):
+    code = "too_many_invitations"
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+
+class TooManyOrganizations(Conflict):
+    code = "too_many_organizations"
+
+
+class NameTaken(Conflict):
+    code = "name_taken"
+
+
+class ProjectArchived(Conflict):
+    """Nothing new comes into an archived project, and nothing new starts in it."""
+
+    code = "project_archived"
+
+
+class ProjectNotEmpty(Conflict):
+    """`detail.holds` says what is in it, by kind."""
+
+    code = "project_not_empty"
+
+
+class DefaultProject(Conflict):
+    """The default project stays."""
+
+    code = "default_project"
+
+
+class OrganizationClosing(Conflict):
+    """It will be deleted: nobody new joins, and no key is made any more."""
+
+    code = "organization_closing"
+
+
+class NotConfirmed(InvalidInput):
+    """The name was not typed as it stands."""
+
+    code = "not_confirmed"
+
+
 class IdempotencyInProgress(Conflict):
     """A request with this `Idempotency-Key` is under way; ask again shortly."""
 

@@ -17,7 +17,8 @@ VERBS: Final[Mapping[str, frozenset[str]]] = {
     verb: frozenset(roles)
     for verb, roles in {
         "org.view": _EVERYBODY_INSIDE | {GUEST},
-        "org.manage": _MANAGERS,  # its name and policies, single sign-on, closing it
+        "org.manage": _MANAGERS,  # its name and policies, single sign-on
+        "org.close": {OWNER},
         "member.view": _EVERYBODY_INSIDE,
         "member.manage": _MANAGERS,  # roles and invitations
         "team.manage": _MANAGERS,
@@ -126,7 +127,8 @@ KEY_SCOPES: Final = tuple(
     for verb in VERBS
     if verb
     not in {
-        "org.manage", "member.manage", "team.manage", "project.manage", "workflow.share",
+        "org.manage", "org.close", "member.manage", "team.manage", "project.manage",
+        "workflow.share",
         "support.end", "key.revoke_all",
     }
 )  # fmt: skip

@@ -18,15 +18,24 @@ from bpm.actions import comment_task, decide_task
 from bpm.models import Comment, Decision, HumanTask
 from bpm.tests.factories import make_task
 from core.ids import new_trace_id
-from files.models import Export, StoredFile
+from files.models import ARCHIVE, Archive, Export, StoredFile
 from files.tests.factories import file_of
 from llm.models import Model, Provider
 from llm.tests.factories import ModelFactory, ProviderFactory
 from orgs.access import Actor
-from orgs.actions import add_domain, create_connection, create_key
+from orgs.actions import (
+    add_domain,
+    add_to_team,
+    create_connection,
+    create_invitation,
+    create_key,
+    create_project,
+    create_team,
+)
 from orgs.actions.answers import caller_of
 from orgs.models import (
     ApiKey,
+    Invitation,
     Membership,
     Organization,
     Project,
@@ -35,6 +44,8 @@ from orgs.models import (
     SsoDomain,
     StoredAnswer,
     SupportAccess,
+    Team,
+    TeamMembership,
 )
 from orgs.permissions import KEY_SCOPES
 from orgs.tests.factories import MembershipFactory, OrganizationFactory
@@ -46,8 +57,8 @@ EVERYBODY = [f"role:{role}" for role in Role.values]
 KEPT = (
     Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, Step, Event, RunWait, Signal,
     HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry, UsageRecord, Provider,
-    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer, Project,
-    SupportAccess, SsoConnection, SsoDomain,
+    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer, Project, Team,
+    TeamMembership, Invitation, Archive, SupportAccess, SsoConnection, SsoDomain,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 
@@ -89,11 +100,18 @@ def make_world(mark: str) -> World:
     )
     _add_keys(world)
     _add_sign_on(world)
+    _add_people(world)
     _add_flow(world)
     _add_run(world)
     _add_tasks(world)
     _add_money(world)
     world.rows.file = file_of(world.owner, mark.encode(), name=f"{mark}.yml")
+    world.rows.archive = Archive.objects.create(
+        organization=organization,
+        state=Archive.State.DONE,
+        file=file_of(world.owner, mark.encode(), name=f"{mark}.zip", kind=ARCHIVE),
+        expires_at=now() + timedelta(days=1),
+    )
     world.rows.session = UserSession.objects.create(
         user=world.people[Role.OWNER],
         session_key=f"{mark}-session",
@@ -176,6 +194,27 @@ def _add_sign_on(world: World) -> None:
     )
     world.rows.sso_identity = SocialAccount.objects.create(
         provider=str(row.pk), uid=f"{world.mark}-subject", user=world.people[Role.MEMBER]
+    )
+
+
+def _add_people(world: World) -> None:
+    """A project, a team with somebody in it, and an invitation."""
+    rows = Membership.objects.filter(organization=world.organization)
+    world.rows.approver = rows.get(role=Role.APPROVER)
+    world.rows.home = Project.objects.get(organization=world.organization, is_default=True)
+    world.rows.project = create_project(
+        actor=world.owner, name=f"{world.mark} project", description=world.mark
+    )
+    world.rows.team = create_team(
+        actor=world.owner, name=f"{world.mark} team", description=world.mark
+    )
+    world.rows.team_member = add_to_team(
+        actor=world.owner,
+        team_id=world.rows.team.pk,
+        membership_id=rows.get(role=Role.BUILDER).pk,
+    )
+    world.rows.invitation = create_invitation(
+        actor=world.owner, email=f"{world.mark.lower()}-new@example.com", role=Role.GUEST
     )
 
 

@@ -15,6 +15,7 @@ from audit.actions import record
 from core.errors import InvalidInput, NotFound
 from core.jsonsafe import is_storable
 from orgs.access import Actor, holds, require
+from orgs.closing import refuse_while_closing
 from orgs.errors import KeyAlreadyRotated, KeyNotLive, RoleAboveYours, UnknownScope
 from orgs.keys import make_token
 from orgs.models import ApiKey, Membership, Organization
@@ -44,6 +45,7 @@ def create_key(
     key's maker.
     """
     require(actor, "key.create")
+    refuse_while_closing(actor.organization_id)
     _check_scopes(actor, scopes)
     key, token = _new_key(
         organization_id=actor.organization_id,
@@ -301,6 +303,13 @@ def _end_many(actor: Actor, rows: Any, told: dict[str, str], scope: str = "") ->
         },
     )  # fmt: skip
     return len(found)
+
+
+def end_project_keys(actor: Actor, project_id: UUID) -> None:
+    """Revoke every key of a project."""
+    rows = ApiKey.objects.of(actor.organization_id).filter(project_id=project_id, revoked_at=None)
+    for key in rows.select_for_update().order_by("pk"):
+        _end_key(actor, key)
 
 
 def _settings_of(key: ApiKey) -> dict[str, Any]:

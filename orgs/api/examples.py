@@ -8,6 +8,9 @@ ORGANIZATION = OpenApiExample(
         "id": "0192f0c1-0000-7000-8000-000000000001",
         "name": "Northwind",
         "slug": "northwind",
+        "require_second_factor": False,
+        "audit_retention_days": 730,
+        "closing_at": None,
         "cors_origins": ["https://app.northwind.example"],
         "created_at": "2026-11-01T09:00:00Z",
     },
@@ -21,15 +24,11 @@ MEMBER = OpenApiExample(
         "user": "0192f0c1-0000-7000-8000-000000000003",
         "email": "ada@example.com",
         "name": "Ada Lovelace",
+        "active": True,
         "role": "builder",
         "created_at": "2026-11-01T09:00:00Z",
     },
     response_only=True,
-)
-ADD_MEMBER = OpenApiExample(
-    "Somebody who has an account",
-    value={"email": "ada@example.com", "role": "builder"},
-    request_only=True,
 )
 CHANGE_ROLE = OpenApiExample("Another role", value={"role": "approver"}, request_only=True)
 _ENTRY = {

@@ -134,7 +134,10 @@ class ApiKeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
 
     @extend_schema(
         request=CreateKeySerializer,
-        responses={201: CreatedKeySerializer},
+        responses={
+            201: CreatedKeySerializer,
+            404: refusal("not_found", "There is no such project."),
+        },
         examples=[examples.CREATE_KEY, examples.CREATED_KEY],
     )
     def create(self, request: Request) -> Response:

@@ -217,7 +217,10 @@ class SsoDomainViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgView
     @extend_schema(
         summary="Add a domain",
         request=AddDomainSerializer,
-        responses={201: SsoDomainSerializer},
+        responses={
+            201: SsoDomainSerializer,
+            404: refusal("not_found", "There is no such connection."),
+        },
         examples=[examples.ADD_DOMAIN, examples.DOMAIN],
     )
     def create(self, request: Request) -> Response:

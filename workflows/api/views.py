@@ -14,7 +14,14 @@ from rest_framework.response import Response
 from core.schema import refusal
 from orgs.api.access import OrgViewSet
 from orgs.api.once import REPLAYED, idempotency_key
-from workflows.actions import cancel_run, import_flow, publish_version, read_flow, start_run
+from workflows.actions import (
+    cancel_run,
+    import_flow,
+    move_workflow,
+    publish_version,
+    read_flow,
+    start_run,
+)
 from workflows.actions.flows import MAX_BYTES
 from workflows.api.serializers import (
     AfterSerializer,
@@ -23,6 +30,7 @@ from workflows.api.serializers import (
     EventsSerializer,
     ImportedSerializer,
     ImportSerializer,
+    MoveSerializer,
     PublishSerializer,
     RunDetailSerializer,
     RunFilter,
@@ -47,7 +55,7 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
 
     serializer_class = WorkflowSerializer
     verbs = {"import_": "workflow.edit", "*": "workflow.view"}
-    granted = frozenset({"list", "retrieve", "versions", "publish", "runs"})
+    granted = frozenset({"list", "retrieve", "versions", "publish", "runs", "move"})
     own_keys = frozenset({"runs"})
     queryset = Workflow.objects.none()
     filters = WorkflowFilter
@@ -55,6 +63,25 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
 
     def get_queryset(self) -> QuerySet[Workflow]:
         return Workflow.objects.visible_to(self.actor).select_related("published")
+
+    @extend_schema(
+        request=MoveSerializer,
+        responses={
+            200: WorkflowSerializer,
+            409: refusal("project_archived", "This project is archived."),
+        },
+    )
+    @action(detail=True, methods=["post"])
+    def move(self, request: Request, pk: str) -> Response:
+        """Into another project; its runs come along."""
+        form = MoveSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        workflow = move_workflow(
+            actor=self.actor,
+            workflow_id=self.get_object().pk,
+            project_id=form.validated_data["project"],
+        )
+        return Response(WorkflowSerializer(workflow).data)
 
     @extend_schema(
         request={"multipart/form-data": ImportSerializer},
@@ -80,6 +107,7 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
             filename=upload.name,
             name=name,
             workflow_id=form.validated_data["workflow"],
+            project_id=form.validated_data["project"],
         )
         body = {
             "workflow": WorkflowSerializer(version.workflow).data,
