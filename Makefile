@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: run test demo check check-types check-rest format lock install install-dev messages fuzz-api bench-engine bench-gateway bench-permissions screenshots clean
+.PHONY: run test matrix demo check check-types check-rest format lock install install-dev messages fuzz-api bench-engine bench-gateway bench-permissions screenshots clean
 
 run: install ## serve web, worker and beat; prints address and sign-in; Ctrl-C ends it
 	@exec $(BIN)/python manage.py up $(if $(PORT),--port $(PORT))
@@ -36,6 +36,9 @@ check-rest: install-dev
 format: install-dev ## let ruff lay the code out
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+matrix: install-dev ## everybody at every route, page and console view; the last line has the figures
+	@$(BIN)/python -m tests.matrix
 
 fuzz-api: install-dev ## the REST API against its OpenAPI document, by generated requests; EXAMPLES=100 an operation
 	@$(BIN)/python -W ignore -m tests.fuzz $(if $(EXAMPLES),--examples $(EXAMPLES))

@@ -3,7 +3,6 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import get_authentication_records
 from allauth.account.internal.stagekit import unstash_login
 from allauth.account.internal.userkit import filter_users_by_email
@@ -17,12 +16,15 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 
 from accounts import lockout
 from accounts.actions.sessions import end_families, end_rows
+from accounts.addresses import expected_signup
 from accounts.models import User
 from accounts.security import Kind, note, note_notice
 from accounts.signup import run_signup_steps
+from accounts.sso.guard import SsoGuard
 from core.palette import BRAND
 from core.secrets import seal, unseal
 
@@ -30,7 +32,7 @@ FACTOR_PLACE = "mfa_authenticator|data"
 """Where factors' secrets stand. allauth encrypts before a row has its key, so no row is named."""
 
 
-class AccountAdapter(DefaultAccountAdapter):
+class AccountAdapter(SsoGuard):
     @transaction.atomic
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         details = form.cleaned_data
@@ -38,8 +40,21 @@ class AccountAdapter(DefaultAccountAdapter):
         saved: User = super().save_user(request, user, form, commit)
         if commit:
             note(Kind.SIGNED_UP, user_id=saved.pk)
-            run_signup_steps(saved, str(details.get("organization") or "").strip())
+            invited = expected_signup(request).lower() == saved.email.lower()
+            named = str(details.get("organization") or "").strip()
+            run_signup_steps(saved, None if invited else named)
         return saved
+
+    def clean_email(self, email: str) -> str:
+        """Who comes by an invitation signs up with the address it was sent to."""
+        request = context.request
+        stranger = request is not None and not request.user.is_authenticated
+        expected = expected_signup(request) if stranger else ""
+        if expected and expected.lower() != email.lower():
+            said = _("The invitation you opened was sent to %(email)s: sign up with this address.")
+            raise ValidationError(said % {"email": expected})
+        cleaned: str = super().clean_email(email)
+        return cleaned
 
     def format_email_subject(self, subject: str) -> str:
         return f"[{BRAND}] {subject}"
@@ -64,6 +79,8 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def post_login(self, request: HttpRequest, user: User, **details: Any) -> HttpResponse:
         response = super().post_login(request, user, **details)
+        if not request.user.is_authenticated:
+            return response
         records = get_authentication_records(request, user)
         ways = [str(row.get("type") or row["method"]) for row in records]
         note(Kind.SIGNED_IN, user_id=user.pk, ways=ways)

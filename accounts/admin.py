@@ -6,6 +6,8 @@ from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
 from allauth.account.models import EmailAddress
 from allauth.mfa.admin import AuthenticatorAdmin as AllauthAuthenticatorAdmin
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.admin import SocialAccountAdmin as AllauthSocialAccountAdmin
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.admin import UserSessionAdmin as AllauthUserSessionAdmin
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
@@ -19,11 +21,14 @@ from unfold.admin import ModelAdmin
 from accounts.actions import end_session
 from accounts.models import SecurityEvent, TokenFamily, User
 from accounts.security import Kind, note
+from accounts.sso.identities import release_identity
 from core.admin import ConsoleAdmin, ReadOnlyAdmin
 from core.templatetags.ui import browser
 
 # Registered by their packages, in another look; importing their admin above made sure of that.
+# SocialApp and SocialToken stay out: connections are `orgs.SsoConnection`, tokens are not kept.
 admin.site.unregister([Group, EmailAddress, Authenticator, UserSession])
+admin.site.unregister([SocialAccount, SocialApp, SocialToken])
 
 
 def staff_groups(groups: QuerySet[Group]) -> QuerySet[Group]:
@@ -35,7 +40,7 @@ PRIVILEGES = ("is_staff", "is_superuser", "groups")
 
 
 @admin.register(User)
-class UserAdmin(ModelAdmin):
+class UserAdmin(ConsoleAdmin):
     """Who is no superuser looks after members alone: neither rank nor address is theirs to give.
 
     Nobody is deleted here, for their decisions, keys and memberships say who did what: disable.
@@ -150,6 +155,26 @@ class UserSessionAdmin(Removable, AllauthUserSessionAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[UserSession]) -> None:
         for session in queryset:
             self.delete_model(request, session)
+
+
+@admin.register(SocialAccount)
+class SocialAccountAdmin(Removable, AllauthSocialAccountAdmin):
+    """Deleting one lets the person's next sign-on make a new link, by the address alone."""
+
+    list_display = ("user", "uid", "provider", "date_joined", "last_login")
+    list_filter = ()
+    list_select_related = ("user",)
+    search_fields = ("user__email", "=uid", "=provider")
+    fields = ("user", "provider", "uid", "date_joined", "last_login")
+    readonly_fields = fields
+    raw_id_fields = ()
+
+    def delete_model(self, request: HttpRequest, obj: SocialAccount) -> None:
+        release_identity(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[SocialAccount]) -> None:
+        for identity in queryset:
+            release_identity(identity)
 
 
 @admin.register(SecurityEvent)

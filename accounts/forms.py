@@ -3,12 +3,14 @@
 from typing import Any
 from zoneinfo import available_timezones
 
+from allauth.core import context
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from accounts.addresses import expected_signup
 from accounts.models import User
 from accounts.notifications import notification_kinds
 from accounts.passwords import check_words
@@ -24,6 +26,11 @@ class SignupDetails(forms.Form):
     )
 
     field_order = ("name", "organization", "email", "password1", "password2")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if context.request is not None and expected_signup(context.request):
+            del self.fields["organization"]  # an invitation leads to one that is there
 
     def clean(self) -> dict[str, Any] | None:
         """Allauth asks the password's validators with the address alone; here is the rest."""

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -82,7 +82,9 @@ class WalletAdmin(ReadOnlyAdmin):
         return request.user.has_perm("billing.change_wallet")
 
     def _move(self, request: HttpRequest, object_id: str, title: str, act: Any) -> HttpResponse:
-        wallet = Wallet.objects.get(pk=object_id)
+        wallet = self.get_object(request, object_id)
+        if wallet is None:
+            raise Http404
         form = MovementForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             try:

@@ -10,6 +10,8 @@ class Config(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from billing.panels import contribute
+        from billing import panels, taking, trail
 
-        contribute()
+        taking.contribute()
+        panels.contribute()
+        trail.contribute()

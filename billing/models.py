@@ -334,6 +334,11 @@ class UsageRecord(models.Model):
             models.Index(name="usage_of_wallet", fields=("wallet", "-id")),
             models.Index(name="usage_by_day", fields=("wallet", "created_at")),
             models.Index(name="usage_of_run", fields=("run_id",), condition=~Q(run_id="")),
+            models.Index(
+                name="usage_of_key",
+                fields=("api_key_id", "-id"),
+                condition=Q(api_key_id__isnull=False),
+            ),
         )
 
     def __str__(self) -> str:

@@ -13,6 +13,7 @@ class Config(AppConfig):
     verbose_name = _("Approvals")
 
     def ready(self) -> None:
+        from bpm import erasing, trail
         from bpm.inbox import count_waiting
         from bpm.panels import open_tasks, waiting_for
         from core.ui import (
@@ -22,6 +23,8 @@ class Config(AppConfig):
             register_nav,
         )
 
+        erasing.contribute()
+        trail.contribute()
         register_nav(
             _("Work"), _("Inbox"), "inbox", "inbox", 200, verb="task.view", badge=count_waiting
         )

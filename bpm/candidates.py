@@ -1,7 +1,8 @@
 """Who may act on a task: written as principals, resolved when asked, never copied into user lists.
 
-A principal is `role:<role>` (whoever holds the role in the task's organization now) or
-`user:<uuid>`. Someone who joins the role sees the task at once, someone who leaves it no longer.
+A principal is `role:<role>` (whoever holds the role in the task's organization now), `team:<uuid>`
+(whoever is in the team now) or `user:<uuid>`. Someone who joins the role or the team sees the task
+at once, someone who leaves it no longer.
 """
 
 from collections.abc import Sequence
@@ -12,12 +13,16 @@ from django.utils.translation import gettext as _
 from core.errors import InvalidInput
 from orgs.access import Actor
 from orgs.models import Role
+from orgs.teams import team_ids_of
 
 
 def principals_of(actor: Actor) -> tuple[str, ...]:
     """Every principal the actor answers to."""
     by_role = f"role:{actor.role}"
-    return (by_role, f"user:{actor.user_id}") if actor.user_id else (by_role,)
+    if not actor.user_id:
+        return (by_role,)
+    teams = (f"team:{pk}" for pk in team_ids_of(actor.organization_id, actor.user_id))
+    return (by_role, f"user:{actor.user_id}", *teams)
 
 
 def clean_principals(given: Sequence[str]) -> tuple[str, ...]:
@@ -32,9 +37,9 @@ def _clean(principal: str) -> str:
     kind, _sep, name = principal.partition(":")
     if kind == "role" and name in Role.values:
         return principal
-    if kind == "user":
+    if kind in {"user", "team"}:
         try:
-            return f"user:{UUID(name)}"
+            return f"{kind}:{UUID(name)}"
         except ValueError:
             pass
-    raise InvalidInput(_("This names neither a role nor a user."), candidate=principal)
+    raise InvalidInput(_("This names neither a role, a team nor a user."), candidate=principal)

@@ -17,6 +17,7 @@ django_application = get_asgi_application()
 from config.embedded import start_embedded_worker, stop_embedded_worker  # noqa: E402
 from llm.gateway.app import application as gateway_application  # noqa: E402
 from llm.gateway.runtime import close_gateway  # noqa: E402
+from orgs.uses import flush_uses  # noqa: E402
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -47,5 +48,6 @@ async def _live(receive: Receive, send: Send) -> None:
         elif message["type"] == "lifespan.shutdown":
             await asyncio.to_thread(stop_embedded_worker)
             await close_gateway()
+            await asyncio.to_thread(flush_uses)
             await send({"type": "lifespan.shutdown.complete"})
             return

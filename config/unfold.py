@@ -65,7 +65,9 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
         {
             "orgs.organization": "domain",
             "orgs.membership": "badge",
+            "orgs.team": "groups",
             "orgs.project": "folder",
+            "orgs.invitation": "mail",
             "accounts.user": "person",
             "auth.group": "group",
         },
@@ -74,6 +76,9 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
         _("Access"),
         {
             "orgs.apikey": "key",
+            "orgs.ssoconnection": "passkey",
+            "orgs.ssodomain": "domain_verification",
+            "socialaccount.socialaccount": "link",
             "orgs.supportaccess": "support_agent",
             "orgs.storedanswer": "replay",
             "account.emailaddress": "mail",
@@ -93,6 +98,7 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
             "django_celery_beat.crontabschedule": "event_repeat",
             "django_celery_beat.clockedschedule": "alarm",
             "files.storedfile": "draft",
+            "files.archive": "inventory_2",
             "files.export": "ios_share",
             "workflows.workerprocess": "memory",
             "bpm.definition": "account_tree",
@@ -121,6 +127,9 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     groups[-1]["items"] += [_item(model, "table_rows") for model in registry.values()]
     overview = {"title": _("Overview"), "icon": "space_dashboard", "link": reverse("admin:index")}
     groups[0] |= {"separator": False, "items": [overview, *groups[0]["items"]]}
+    if request.user.has_perm("audit.view_entry"):
+        trace = {"title": _("Trace search"), "icon": "timeline", "link": reverse("admin_trace")}
+        groups[0]["items"].insert(1, trace)
     return [group for group in groups if group["items"]]
 
 

@@ -8,6 +8,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from accounts.console import guard_console
 from config.health import healthz
+from core.refusals import unserved
+from orgs.trace_views import operator_trace
 
 # Before `admin.site.urls` is read: otherwise a second factor would be skipped silently.
 guard_console(admin.site)
@@ -23,12 +25,14 @@ PAGE_ROOMS = ("accounts", "orgs", "billing", "bpm", "files", "llm", "workflows")
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("favicon.ico", RedirectView.as_view(url="/static/ui/favicon.svg")),
+    path("admin/trace/", admin.site.admin_view(operator_trace), name="admin_trace"),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
     path("jsi18n/", JavaScriptCatalog.as_view(), name="javascript-catalog"),
     *(path("api/v1/", include(f"{room}.api.urls")) for room in API_ROOMS),
     *(path("", include(f"{room}.urls")) for room in PAGE_ROOMS),
+    path("api/v1/auth/app/v1/account/phone", unserved),  # nobody signs in by telephone
     path("api/v1/auth/", include("allauth.headless.urls")),
     path("accounts/", include("allauth.urls")),
 ]

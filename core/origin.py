@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from django.conf import settings
 from django.http import HttpRequest
+
+from core import addresses
 
 AGENT_LENGTH = 200
 
@@ -72,15 +73,6 @@ def client_ip(request: HttpRequest) -> str | None:
 
 
 def plain_address(text: str) -> str | None:
-    """An address without port, brackets or zone; an IPv4 one in IPv6 clothes as IPv4."""
-    text = text.strip()
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address)
+    """An address without port, brackets or zone, in its usual form."""
+    found = addresses.plain_address(text)
+    return str(found) if found else None

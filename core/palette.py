@@ -44,6 +44,7 @@ STYLESHEETS = (
     "ui/inbox.css",
     "ui/account.css",
     "ui/audit.css",
+    "ui/trail.css",
 )
 """In this order, on member pages and in the console alike."""
 

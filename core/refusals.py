@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
 from django.views import defaults
 
 from core.api import error_body, suspicion_of
@@ -61,6 +61,11 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
         body = error_body("not_found", "There is nothing at this address.")
         return JsonResponse(body, status=HTTPStatus.NOT_FOUND)
     return defaults.page_not_found(request, exception)
+
+
+def unserved(request: HttpRequest) -> HttpResponseBase:
+    """Stands before an address of a package that this product does not offer."""
+    raise Http404
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:

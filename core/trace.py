@@ -56,8 +56,15 @@ def trace_id_from(headers: Mapping[str, str]) -> str:
     if match and set(match[1]) != {"0"}:
         return match[1]
     given = headers.get("x-request-id", "").strip()[:200]
-    if not given:
-        return new_trace_id()
+    return trace_id_of(given) if given else new_trace_id()
+
+
+def trace_id_of(given: str) -> str:
+    """The trace id that a request id, a `traceparent` or a trace id in any spelling stands for."""
+    given = given.strip()[:200]
+    match = _TRACEPARENT.fullmatch(given)
+    if match:
+        return match[1]
     compact = given.replace("-", "").lower()
     if _TRACE_ID.fullmatch(compact):
         return compact

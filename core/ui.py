@@ -28,6 +28,8 @@ class OrganizationChoice:
     name: str
     role: StrOrPromise
     current: bool
+    closing_at: datetime | None = None
+    """When it is deleted, where that was announced: every page says so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from core.admin import ReadOnlyAdmin
-from files.models import Export, StoredFile
+from files.models import Archive, Export, StoredFile
 
 
 @admin.register(StoredFile)
@@ -12,6 +12,15 @@ class StoredFileAdmin(ReadOnlyAdmin):
     list_filter = ("kind", "content_type", "created_at")
     list_select_related = ("organization",)
     search_fields = ("name", "=id", "=sha256", "organization__name")
+    ordering = ("-id",)
+
+
+@admin.register(Archive)
+class ArchiveAdmin(ReadOnlyAdmin):
+    list_display = ("organization", "state", "rows", "created_at", "expires_at")
+    list_filter = ("state", "created_at")
+    list_select_related = ("organization",)
+    search_fields = ("=id", "organization__name")
     ordering = ("-id",)
 
 

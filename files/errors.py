@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from core.errors import DomainError
+from core.errors import Conflict, DomainError
 
 
 class FileTooLarge(DomainError):
@@ -22,6 +22,12 @@ class StorageUnavailable(DomainError):
 
     code = "storage_unavailable"
     status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class ArchiveUnderWay(Conflict):
+    """One archive of an organization is written at a time."""
+
+    code = "archive_under_way"
 
 
 class ExportFinished(DomainError):

@@ -11,3 +11,7 @@ register("files.export.finished", _("Export finished"), source=str, rows=int, fi
 register("files.export.cancelled", _("Export cancelled"), source=str)
 register("files.export.downloaded", _("Export downloaded"), source=str, file=str)
 register_refusal("files.export.failed", _("Export failed"), source=str, error=str)
+register("files.archive.requested", _("Archive asked for"), rows=int, size=int)
+register("files.archive.written", _("Archive written"), rows=int, size=int)
+register("files.archive.fetched", _("Archive fetched"))
+register("files.archive.expired", _("Archive expired"))

@@ -17,14 +17,19 @@ if TYPE_CHECKING:
 
 
 EXPORT_KIND = "export"
+ARCHIVE = "archive"
+"""The kind of file that holds a whole organization: for its owners, through `Archive` alone."""
 
 
 class StoredFileQuerySet(VisibleQuerySet):
     place = Place("file.view", project="project", optional=True)
 
     def visible_to(self, actor: Actor, verb: str = "") -> Self:
-        """An export's file is had through the export alone, which asks for more than files."""
-        return super().visible_to(actor, verb).exclude(kind=EXPORT_KIND)
+        """What an export or an archive has written is had through that alone.
+
+        It asks for the right to what is inside.
+        """
+        return super().visible_to(actor, verb).exclude(kind__in=(EXPORT_KIND, ARCHIVE))
 
 
 class StoredFile(TenantModel):
@@ -143,3 +148,47 @@ class Export(TenantModel):
     def label(self) -> str:
         """What it is an export of, for people."""
         return str(label_of(self.source))
+
+
+class ArchiveQuerySet(VisibleQuerySet):
+    place = Place("org.close")
+
+    def under_way(self) -> Self:
+        return self.filter(state__in=(Archive.State.QUEUED, Archive.State.RUNNING))
+
+
+class Archive(TenantModel):
+    """Everything an organization may take along, as one ZIP that expires."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("Queued")
+        RUNNING = "running", _("Running")
+        DONE = "done", _("Done")
+        FAILED = "failed", _("Failed")
+        EXPIRED = "expired", _("Expired")
+
+    state = models.CharField(_("state"), max_length=8, choices=State, default=State.QUEUED)
+    rows = models.PositiveBigIntegerField(_("rows"), default=0)
+    file = models.ForeignKey(
+        StoredFile, models.SET_NULL, null=True, related_name="+", verbose_name=_("file")
+    )
+    requested_by_id = models.UUIDField(null=True, editable=False)
+    claimed_at = models.DateTimeField(null=True, editable=False)
+    expires_at = models.DateTimeField(_("expires"), null=True)
+
+    objects = ArchiveQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("archive")
+        verbose_name_plural = _("archives")
+        constraints = (
+            models.UniqueConstraint(
+                name="archive_one_under_way",
+                fields=("organization",),
+                condition=models.Q(state__in=("queued", "running")),
+            ),
+        )
+        indexes = (models.Index(fields=("organization", "-id"), name="archive_org_newest"),)
+
+    def __str__(self) -> str:
+        return f"{self.organization} · {self.get_state_display()}"

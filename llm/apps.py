@@ -11,5 +11,7 @@ class Config(AppConfig):
 
     def ready(self) -> None:
         from core.ui import register_nav
+        from llm import erasing
 
+        erasing.contribute()
         register_nav(_("Build"), _("Models"), "neurology", "models", 150, verb="model.view")

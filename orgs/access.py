@@ -152,8 +152,12 @@ def _require_factor(request: Any, row: Membership | SupportAccess) -> None:
     """Raise SecondFactorRequired where the organization asks for one and the person has none."""
     # Late: allauth's models exist only once every app is loaded, and settings import this module.
     from accounts.factors import request_has_factor  # noqa: PLC0415
+    from accounts.reauthentication import session_behind  # noqa: PLC0415
+    from accounts.sso.sessions import factor_vouched_for  # noqa: PLC0415
 
-    if row.organization.require_second_factor and not request_has_factor(request):
+    if not row.organization.require_second_factor or request_has_factor(request):
+        return
+    if not factor_vouched_for(session_behind(request), row.organization_id):
         raise SecondFactorRequired(
             "This organization asks for a second factor. Set one up in your account.",
             organization=str(row.organization_id),

@@ -11,19 +11,31 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget
 
 from core.admin import ReadOnlyAdmin, ReadOnlyTabularInline
+from core.errors import DomainError
 from orgs.access import operator_actor
-from orgs.actions import begin_support, change_role, revoke_key
+from orgs.actions import (
+    begin_support,
+    change_role,
+    confirm_domain,
+    revoke_invitation,
+    revoke_key,
+)
 from orgs.actions.support import DEFAULT_MINUTES, MOST_MINUTES, SHORTEST_REASON
 from orgs.models import (
     ApiKey,
+    Invitation,
     Membership,
     Organization,
     Project,
     ProjectGrant,
     ProjectTeamGrant,
     Role,
+    SsoConnection,
+    SsoDomain,
     StoredAnswer,
     SupportAccess,
+    Team,
+    TeamMembership,
 )
 from orgs.support import SESSION_KEY as SUPPORT_KEY
 from orgs.support import may_enter
@@ -37,7 +49,7 @@ class MembershipInline(ReadOnlyTabularInline):
 
 @admin.register(Organization)
 class OrganizationAdmin(ReadOnlyAdmin):
-    list_display = ("name", "slug", "created_at")
+    list_display = ("name", "slug", "created_at", "closing_at", "closed_at")
     search_fields = ("name", "slug", "=id")
     readonly_fields = ("id", "created_at")
     inlines = (MembershipInline,)
@@ -165,6 +177,83 @@ class ApiKeyAdmin(ReadOnlyAdmin):
             actor = operator_actor(key.organization_id, request.user.pk)
             revoke_key(actor=actor, key_id=key.pk)
         self.message_user(request, _("The keys are revoked."), messages.SUCCESS)
+
+
+@admin.register(SsoConnection)
+class SsoConnectionAdmin(ReadOnlyAdmin):
+    """Set up by the organization itself; the secret is never shown."""
+
+    list_display = ("name", "organization", "issuer", "enabled", "enforced", "created_at")
+    list_filter = ("enabled", "enforced")
+    list_select_related = ("organization",)
+    search_fields = ("name", "issuer", "organization__name")
+    exclude = ("client_secret",)
+
+
+@admin.register(SsoDomain)
+class SsoDomainAdmin(ReadOnlyAdmin):
+    """An operator who has seen another proof may confirm a domain; the trail says who did."""
+
+    list_display = ("domain", "connection", "organization", "verified_at", "created_at")
+    list_filter = ("verified_at",)
+    list_select_related = ("organization", "connection")
+    search_fields = ("domain", "organization__name")
+    actions = ("confirm",)
+
+    def has_manage_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("orgs.change_ssodomain")
+
+    @admin.action(description=_("Confirm selected domains"), permissions=["manage"])
+    def confirm(self, request: HttpRequest, queryset: QuerySet[SsoDomain]) -> None:
+        try:
+            for row in queryset:
+                actor = operator_actor(row.organization_id, request.user.pk)
+                confirm_domain(actor=actor, domain_id=row.pk)
+        except DomainError as error:
+            self.message_user(request, error.message, messages.ERROR)
+        else:
+            self.message_user(request, _("The domains are confirmed."), messages.SUCCESS)
+
+
+class TeamMembershipInline(ReadOnlyTabularInline):
+    model = TeamMembership
+    fields = ("member", "lead", "created_at")
+    readonly_fields = ("created_at",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TeamMembership]:
+        return super().get_queryset(request).select_related("member__user")
+
+
+@admin.register(Team)
+class TeamAdmin(ReadOnlyAdmin):
+    list_display = ("name", "organization", "created_at")
+    list_select_related = ("organization",)
+    search_fields = ("name", "=id", "organization__name")
+    exclude = ("group",)
+    inlines = (TeamMembershipInline,)
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnlyAdmin):
+    """An operator can take one back that should not have been sent."""
+
+    list_display = ("email", "organization", "role", "sent_at", "expires_at", "accepted_at")
+    list_filter = ("role", "sent_at", "accepted_at", "revoked_at")
+    list_select_related = ("organization",)
+    search_fields = ("email", "=id", "organization__name")
+    exclude = ("digest",)
+    actions = ("revoke",)
+
+    def has_manage_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("orgs.change_invitation")
+
+    @admin.action(description=_("Take selected invitations back"), permissions=["manage"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
+        for row in queryset:
+            if row.state in {"open", "expired"}:
+                actor = operator_actor(row.organization_id, request.user.pk)
+                revoke_invitation(actor=actor, invitation_id=row.pk)
+        self.message_user(request, _("The invitations are taken back."), messages.SUCCESS)
 
 
 @admin.register(StoredAnswer)

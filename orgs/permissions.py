@@ -17,13 +17,16 @@ VERBS: Final[Mapping[str, frozenset[str]]] = {
     verb: frozenset(roles)
     for verb, roles in {
         "org.view": _EVERYBODY_INSIDE | {GUEST},
-        "org.manage": _MANAGERS,  # its name and policies, single sign-on, closing it
+        "org.manage": _MANAGERS,  # its name and policies, single sign-on
+        "org.close": {OWNER},
         "member.view": _EVERYBODY_INSIDE,
         "member.manage": _MANAGERS,  # roles and invitations
         "team.manage": _MANAGERS,
         "project.view": _EVERYBODY_INSIDE,
         "project.manage": _MANAGERS,
-        "key.manage": _BUILDERS,
+        "key.create": _EVERYBODY_INSIDE,
+        "key.manage": _MANAGERS,
+        "key.revoke_all": {OWNER},
         "support.view": _EVERYBODY_INSIDE,
         "support.end": _MANAGERS,
         "audit.view": _MANAGERS | {FINANCE},  # to export it, too
@@ -49,6 +52,8 @@ VERBS: Final[Mapping[str, frozenset[str]]] = {
 """verb -> roles that hold it, in every project that is not restricted.
 
 `task.decide` lets one act on tasks at all; which tasks is said by each task's candidates.
+`key.create` is for one's own keys, which never carry more than their maker holds; `key.manage` is
+for everybody's.
 A guest holds nothing here but `org.view`: guests see what was granted to them, object by object.
 """
 
@@ -88,6 +93,7 @@ ASKED_IN_RESTRICTED: Final[Mapping[str, str]] = {
     "file.view": "view",
     "task.view": "view",
     "task.decide": "view",
+    "key.create": "admin",
     "key.manage": "admin",
 }
 """verb -> the right on a restricted project that it takes there, beside a role that holds it."""
@@ -102,7 +108,8 @@ def granting(right: str) -> frozenset[str]:
 
 SUPPORT_VIEW, SUPPORT_ACT = "support-view", "support-act"
 _NOT_FOR_SUPPORT = {
-    "org.manage", "member.manage", "team.manage", "key.manage", "support.end", "wallet.topup",
+    "org.manage", "member.manage", "team.manage", "key.create", "key.manage", "support.end",
+    "wallet.topup",
     "task.decide",
 }  # fmt: skip
 
@@ -120,8 +127,9 @@ KEY_SCOPES: Final = tuple(
     for verb in VERBS
     if verb
     not in {
-        "org.manage", "member.manage", "team.manage", "project.manage", "workflow.share",
-        "support.end",
+        "org.manage", "org.close", "member.manage", "team.manage", "project.manage",
+        "workflow.share",
+        "support.end", "key.revoke_all",
     }
 )  # fmt: skip
 """What an API key can carry: never the management of people and of what they get at."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from core.errors import NotFound
 from orgs.access import Actor, require
+from orgs.errors import ProjectArchived
 from orgs.models import Project
 
 
@@ -20,21 +23,22 @@ def default_project_id(organization_id: UUID) -> UUID:
 def project_of(actor: Actor, wanted: UUID | None = None, verb: str = "") -> UUID:
     """The project that what `actor` makes belongs to: a key's own, the one named, the default.
 
-    `verb` is what the actor needs in that project. Raises NotFound for an archived project,
-    another organization's, one that is not the key's or that the actor does not see;
-    PermissionRefused for one in which they may not do this.
+    `verb` is what the actor needs in that project. Raises NotFound for another organization's
+    project, one that is not the key's or that the actor does not see; PermissionRefused for one in
+    which they may not do this; ProjectArchived.
     """
     if actor.project_id is not None:
         if wanted not in {None, actor.project_id}:
             raise NotFound("There is no such project.")
         wanted = actor.project_id
     project_id = wanted or default_project_id(actor.organization_id)
-    project = Project.objects.of(actor.organization_id).filter(pk=project_id, archived_at=None)
+    project = Project.objects.of(actor.organization_id).filter(pk=project_id)
     found = project.first()
     if found is None or (wanted and not _seen(actor, project)):
         raise NotFound("There is no such project.")
     if verb:
         require(actor, verb, found)
+    refuse_archived(found)
     return project_id
 
 
@@ -43,3 +47,17 @@ def _seen(actor: Actor, project: object) -> bool:
     if actor.user_id is None:
         return True
     return bool(project.visible_to(actor).exists())  # type: ignore[attr-defined]  # ProjectQuerySet
+
+
+def refuse_archived(project: Project) -> None:
+    if project.archived_at is not None:
+        raise ProjectArchived("This project is archived.", project=str(project.pk))
+
+
+def open_projects(actor: Actor) -> QuerySet[Project]:
+    """Projects in which the actor may have keys: a key in one sees all that is in it.
+
+    So a restricted one is for those who administer it.
+    """
+    rows: QuerySet[Project] = Project.objects.visible_to(actor, "key.create")
+    return rows.order_by("-is_default", "name")

@@ -6,14 +6,16 @@ from dataclasses import replace
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.errors import SecondFactorRequired
 from accounts.models import User
-from core.ui import Kpi, OrganizationChoice, SupportNotice
+from core.ui import Kpi, OrganizationChoice, SupportNotice, register_dashboard_kpi, register_nav
 from orgs.access import Actor, actor_of, can, memberships_of
 from orgs.errors import NoOrganization
 from orgs.models import Organization
 from orgs.support import stay_of
+from orgs.tabs import register_tab
 
 
 def count_people(actor: None) -> Kpi:
@@ -45,6 +47,7 @@ class ShellAccess:
                 name=row.organization.name,
                 role=row.get_role_display(),
                 current=str(row.organization_id) == current,
+                closing_at=row.organization.closing_at,
             )
             for row in memberships_of(request.user.pk)
         ]
@@ -71,3 +74,23 @@ def _current(request: HttpRequest) -> str:
         return str(refused.detail["organization"])
     except NoOrganization:
         return ""
+
+
+def contribute() -> None:
+    """The places of this room: beside the pages, over those of the organization, in the console."""
+    register_nav(_("Build"), _("Home"), "home", "home", 100)
+    section = _("Organization")
+    register_nav(_("Work"), _("Trace"), "timeline", "trace_search", 220)
+    register_nav(section, _("API keys"), "key", "api_keys", 910, verb="key.create")
+    register_nav(section, _("Members"), "group", "organization_members", 920)
+    register_nav(section, _("Audit trail"), "history", "audit", 930, verb="audit.view")
+    register_nav(section, _("Organization"), "domain", "organization_settings", 940)
+    register_tab(_("General"), "organization_settings", 10)
+    register_tab(_("Members"), "organization_members", 20)
+    register_tab(_("Invitations"), "organization_invitations", 30, verb="member.manage")
+    register_tab(_("Teams"), "organization_teams", 40)
+    register_tab(_("Projects"), "organization_projects", 50, verb="project.view")
+    register_tab(_("Sign-on"), "sso_connections", 60, verb="org.manage")
+    register_tab(_("Support access"), "support_stays", 70, verb="support.view")
+    register_tab(_("Danger zone"), "organization_danger", 900)
+    register_dashboard_kpi("people", count_people, 30, "accounts.view_user")

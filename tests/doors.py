@@ -21,6 +21,8 @@ class Door:
     `verb`: what the caller needs; "" means no more than being signed in. `target`: which row of
     the world its address names. `guest`: what somebody gets who holds no verb but may see what was
     shared with them. `body`: what is sent, made from the world whose rows it shall name.
+    `open`: what those get who are not signed in, where that is not the way to the sign-in.
+    `alone`: what a person without an organization gets, where that is not a refusal.
     """
 
     verb: str = ""
@@ -29,6 +31,8 @@ class Door:
     body: Callable[[World], dict[str, Any]] = field(default=lambda world: {})
     person: bool = False
     own: frozenset[int] = frozenset({200, 201, 204, 302})
+    open: frozenset[int] | None = None
+    alone: frozenset[int] = frozenset({REFUSED})
 
 
 def shared(verb: str, target: str = "", **more: Any) -> Door:
@@ -54,6 +58,22 @@ def sharing(world: World) -> dict[str, Any]:
 
 def sharing_form(world: World) -> dict[str, Any]:
     return {"holder": f"user:{world.people['guest'].pk}", "right": "view"}
+
+
+def closing(world: World) -> dict[str, Any]:
+    return {"name": world.organization.name, "reason": "We have moved."}
+
+
+def invited(world: World) -> dict[str, Any]:
+    return {"email": "new@example.com", "role": "member"}
+
+
+def joining(world: World) -> dict[str, Any]:
+    return {"member": str(world.rows.approver.pk)}
+
+
+def moving(world: World) -> dict[str, Any]:
+    return {"project": str(world.rows.project.pk)}
 
 
 def new_provider(world: World) -> dict[str, Any]:
@@ -82,6 +102,29 @@ def new_model(world: World) -> dict[str, Any]:
     }
 
 
+def new_key(world: World) -> dict[str, Any]:
+    return {"name": "n", "scopes": ["key.create"], "lifetime": "30"}
+
+
+def own_key(target: str, **more: Any) -> Door:
+    """A key that the owner made: who makes keys but does not manage them finds none such."""
+    return Door("key.create", target, **{"own": frozenset({200, 204, 302, 404}), **more})
+
+
+def new_sign_on(world: World) -> dict[str, Any]:
+    return {
+        "name": "New",
+        "issuer": "http://127.0.0.1:9",
+        "client_id": "c",
+        "scopes": "openid email",
+        "default_role": "member",
+    }
+
+
+def new_domain(world: World) -> dict[str, Any]:
+    return {"connection": str(world.rows.sso_connection.pk), "domain": "new.example"}
+
+
 DOORS: dict[str, Door] = {
     # -- accounts: a person's own, whatever their role; a key has no account
     "GET /api/v1/account/": Door(guest=EMPTY, person=True),
@@ -107,22 +150,84 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/me/": Door(guest=EMPTY),
     "GET /api/v1/organization/": Door("org.view"),
     "PATCH /api/v1/organization/": Door("org.manage", body=lambda w: {"name": "New"}),
-    "GET /api/v1/members/": shared("member.view"),
-    "POST /api/v1/members/": Door(
-        "member.manage", body=lambda w: {"email": "x@example.com", "role": "member"},
-        own=frozenset({404}),
+    "POST /api/v1/organization/close/": Door("org.close", body=closing),
+    "POST /api/v1/organization/keep/": Door("org.close"),
+    "POST /api/v1/organization/transfer/": Door(
+        "org.close", body=lambda w: {"member": str(w.rows.member.pk)}
     ),
+    "GET /api/v1/organizations/": Door(person=True),
+    "POST /api/v1/organizations/": Door(person=True, body=lambda w: {"name": "Another"}),
+    "GET /api/v1/invitations/": Door("member.manage"),
+    "POST /api/v1/invitations/": Door("member.manage", body=invited),
+    "GET /api/v1/invitations/<pk>/": Door("member.manage", "invitation"),
+    "DELETE /api/v1/invitations/<pk>/": Door("member.manage", "invitation"),
+    "POST /api/v1/invitations/<pk>/resend/": Door("member.manage", "invitation"),
+    "GET /api/v1/invitations/mine/": Door(person=True),
+    "POST /api/v1/invitations/mine/<pk>/accept/": Door(
+        "", "invitation", person=True, own=frozenset({404})
+    ),
+    "POST /api/v1/invitations/mine/<pk>/decline/": Door(
+        "", "invitation", person=True, own=frozenset({404})
+    ),
+    "GET /api/v1/teams/": Door("org.view"),
+    "POST /api/v1/teams/": Door("team.manage", body=lambda w: {"name": "New"}),
+    "GET /api/v1/teams/<pk>/": Door("org.view", "team"),
+    "PATCH /api/v1/teams/<pk>/": Door("team.manage", "team", body=lambda w: {"name": "New"}),
+    "DELETE /api/v1/teams/<pk>/": Door("team.manage", "team"),
+    "GET /api/v1/teams/<pk>/members/": Door("org.view", "team"),
+    "POST /api/v1/teams/<pk>/members/": Door("team.manage", "team", body=joining),
+    "PATCH /api/v1/team-members/<pk>/": Door(
+        "team.manage", "team_member", body=lambda w: {"lead": True}
+    ),
+    "DELETE /api/v1/team-members/<pk>/": Door("team.manage", "team_member"),
+    "GET /api/v1/projects/": shared("project.view"),
+    "POST /api/v1/projects/": Door("project.manage", body=lambda w: {"name": "New"}),
+    "GET /api/v1/projects/<pk>/": shared("project.view", "home"),
+    "PATCH /api/v1/projects/<pk>/": Door(
+        "project.manage", "project", body=lambda w: {"name": "New"}
+    ),
+    "DELETE /api/v1/projects/<pk>/": Door("project.manage", "project"),
+    "POST /api/v1/projects/<pk>/archive/": Door("project.manage", "project"),
+    "POST /api/v1/projects/<pk>/unarchive/": Door("project.manage", "project"),
+    "GET /api/v1/archives/": Door("org.close"),
+    "POST /api/v1/archives/": Door("org.close", own=frozenset({202})),
+    "GET /api/v1/archives/<pk>/": Door("org.close", "archive"),
+    "GET /api/v1/archives/<pk>/download/": Door("org.close", "archive"),
+    "GET /api/v1/members/": shared("member.view"),
     "GET /api/v1/members/<pk>/": shared("member.view", "member"),
     "PATCH /api/v1/members/<pk>/": Door(
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),
     "DELETE /api/v1/members/<pk>/": shared("member.manage", "member", person=True),
-    "GET /api/v1/keys/": Door("key.manage"),
-    "POST /api/v1/keys/": Door(
-        "key.manage", body=lambda w: {"name": "n", "scopes": ["key.manage"]}
+    "GET /api/v1/keys/": Door("key.create"),
+    "POST /api/v1/keys/": Door("key.create", body=new_key),
+    "GET /api/v1/keys/<pk>/": own_key("key"),
+    "PATCH /api/v1/keys/<pk>/": own_key("key", body=lambda w: {"name": "New"}),
+    "DELETE /api/v1/keys/<pk>/": own_key("key"),
+    "POST /api/v1/keys/<pk>/rotate/": own_key("key", own=frozenset({201, 403, 404})),
+    "POST /api/v1/keys/revoke/": Door("key.manage", body=lambda w: {"scope": "audit.view"}),
+    "POST /api/v1/keys/revoke-all/": Door("key.revoke_all"),
+    "GET /api/v1/sso/connections/": Door("org.manage"),
+    "POST /api/v1/sso/connections/": Door("org.manage", body=new_sign_on),
+    "GET /api/v1/sso/connections/<pk>/": Door("org.manage", "sso_connection"),
+    "PATCH /api/v1/sso/connections/<pk>/": Door(
+        "org.manage", "sso_connection", body=lambda w: {"name": "New"}
     ),
-    "GET /api/v1/keys/<pk>/": Door("key.manage", "key"),
-    "DELETE /api/v1/keys/<pk>/": Door("key.manage", "key"),
+    "DELETE /api/v1/sso/connections/<pk>/": Door("org.manage", "sso_connection"),
+    "POST /api/v1/sso/connections/<pk>/enable/": Door("org.manage", "sso_connection"),
+    "POST /api/v1/sso/connections/<pk>/disable/": Door("org.manage", "sso_connection"),
+    "POST /api/v1/sso/connections/<pk>/check/": Door(
+        "org.manage", "sso_connection", own=frozenset({502})
+    ),
+    "GET /api/v1/sso/domains/": Door("org.manage"),
+    "POST /api/v1/sso/domains/": Door("org.manage", body=new_domain),
+    "GET /api/v1/sso/domains/<pk>/": Door("org.manage", "sso_domain"),
+    "DELETE /api/v1/sso/domains/<pk>/": Door("org.manage", "sso_domain"),
+    "POST /api/v1/sso/domains/<pk>/verify/": Door(
+        "org.manage", "sso_domain", own=frozenset({409})
+    ),
+    "GET /api/v1/sso/identities/": Door("org.manage"),
+    "DELETE /api/v1/sso/identities/<pk>/": Door("org.manage", "sso_identity"),
     "GET /api/v1/projects/<pk>/grants/": shared("project.manage", "project"),
     "POST /api/v1/projects/<pk>/grants/": shared("project.manage", "project", body=sharing),
     "DELETE /api/v1/projects/<pk>/grants/": shared("project.manage", "project", body=sharing),
@@ -190,6 +295,9 @@ DOORS: dict[str, Door] = {
     "POST /api/v1/workflows/import/": Door("workflow.edit", body=upload),
     "GET /api/v1/workflows/<pk>/": shared("workflow.view", "workflow"),
     "GET /api/v1/workflows/<pk>/versions/": shared("workflow.view", "workflow"),
+    "POST /api/v1/workflows/<pk>/move/": shared(
+        "workflow.edit", "workflow", body=moving, person=True
+    ),
     "POST /api/v1/workflows/<pk>/publish/": shared("workflow.publish", "workflow"),
     "POST /api/v1/workflows/<pk>/runs/": shared(
         "workflow.run", "workflow", body=lambda w: {"inputs": {"what": "x"}}
@@ -203,22 +311,59 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/runs/<pk>/events/": shared("run.view", "run"),
     "GET /api/v1/runs/<pk>/stream/": shared("run.view", "run"),
     "POST /api/v1/runs/<pk>/cancel/": shared("run.control", "run"),
-    "GET /api/v1/trace/<trace_id>/": Door("run.view", "trace"),
+    "GET /api/v1/trace/<trace_id>/": Door("org.view", "trace"),
     # -- pages
     "GET /": Door("org.view"),
-    "GET /navigation/": Door(),
+    "GET /navigation/": Door(alone=frozenset({200})),
     "GET /organization/": Door("org.view"),
     "POST /organization/": Door("org.manage", body=lambda w: {"name": "New"}),
     "POST /organization/origins/": Door(
         "org.manage", body=lambda w: {"origins": "https://app.example.com"}
     ),
     "POST /organization/switch/": Door(
-        body=lambda w: {"organization": str(w.organization.pk)}
+        body=lambda w: {"organization": str(w.organization.pk)}, alone=frozenset({302})
     ),
-    "POST /organization/members/": Door(
-        "member.manage", body=lambda w: {"email": "x@example.com", "role": "member"},
-        own=frozenset({404}),
+    "GET /organizations/new/": Door(),
+    "POST /organizations/new/": Door(body=lambda w: {"name": "Another"}),
+    "GET /organization/danger/": Door("org.view"),
+    "POST /organization/close/": Door("org.close", body=closing),
+    "POST /organization/keep/": Door("org.close"),
+    "POST /organization/transfer/": Door(
+        "org.close", body=lambda w: {"member": str(w.rows.member.pk)}
     ),
+    "POST /organization/archives/": Door("org.close"),
+    "GET /organization/archives/<pk>/download/": Door("org.close", "archive"),
+    "GET /organization/members/": Door("org.view"),
+    "GET /organization/members/<pk>/": Door("org.view", "member"),
+    "GET /organization/invitations/": Door("member.manage"),
+    "POST /organization/invitations/": Door("member.manage", body=invited),
+    "POST /organization/invitations/<pk>/resend/": Door("member.manage", "invitation"),
+    "POST /organization/invitations/<pk>/revoke/": Door("member.manage", "invitation"),
+    "GET /organization/teams/": Door("org.view"),
+    "POST /organization/teams/": Door("team.manage", body=lambda w: {"name": "New"}),
+    "GET /organization/teams/<pk>/": Door("org.view", "team"),
+    "POST /organization/teams/<pk>/": Door(
+        "team.manage", "team", body=lambda w: {"name": "New"}
+    ),
+    "POST /organization/teams/<pk>/delete/": Door("team.manage", "team"),
+    "POST /organization/teams/<pk>/members/": Door("team.manage", "team", body=joining),
+    "POST /organization/team-members/<pk>/remove/": Door("team.manage", "team_member"),
+    "POST /organization/team-members/<pk>/lead/": Door(
+        "team.manage", "team_member", body=lambda w: {"lead": "1"}
+    ),
+    "GET /organization/projects/": Door("workflow.view"),
+    "POST /organization/projects/": Door("project.manage", body=lambda w: {"name": "New"}),
+    "GET /organization/projects/<pk>/": Door("workflow.view", "project"),
+    "POST /organization/projects/<pk>/": Door(
+        "project.manage", "project", body=lambda w: {"name": "New"}
+    ),
+    "POST /organization/projects/<pk>/archive/": Door("project.manage", "project"),
+    "POST /organization/projects/<pk>/unarchive/": Door("project.manage", "project"),
+    "POST /organization/projects/<pk>/delete/": Door("project.manage", "project"),
+    "GET /invitation/<secret>/": Door(),
+    "POST /invitation/accept/": Door(),
+    "POST /invitation/decline/": Door(),
+    "POST /invitation/put-away/": Door(),
     "POST /organization/members/<pk>/role/": Door(
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),
@@ -226,6 +371,22 @@ DOORS: dict[str, Door] = {
     "POST /organization/projects/<pk>/share/": shared(
         "project.manage", "project", body=sharing_form
     ),
+    "GET /organization/sign-on/": Door("org.manage"),
+    "GET /organization/sign-on/new/": Door("org.manage"),
+    "POST /organization/sign-on/new/": Door("org.manage", body=new_sign_on),
+    "GET /organization/sign-on/<pk>/": Door("org.manage", "sso_connection"),
+    "POST /organization/sign-on/<pk>/": Door("org.manage", "sso_connection", body=new_sign_on),
+    "POST /organization/sign-on/<pk>/switch/": Door(
+        "org.manage", "sso_connection", body=lambda w: {"enabled": "0"}
+    ),
+    "POST /organization/sign-on/<pk>/check/": Door("org.manage", "sso_connection"),
+    "POST /organization/sign-on/<pk>/delete/": Door("org.manage", "sso_connection"),
+    "POST /organization/sign-on/<pk>/domains/": Door(
+        "org.manage", "sso_connection", body=lambda w: {"domain": "new.example"}
+    ),
+    "POST /organization/sign-on/people/<pk>/release/": Door("org.manage", "sso_identity"),
+    "POST /organization/sign-on/domains/<pk>/verify/": Door("org.manage", "sso_domain"),
+    "POST /organization/sign-on/domains/<pk>/remove/": Door("org.manage", "sso_domain"),
     "GET /organization/support/": Door("support.view"),
     "POST /organization/support/leave/": Door("org.view"),
     "POST /organization/support/<pk>/end/": Door("support.end", "support"),
@@ -233,12 +394,16 @@ DOORS: dict[str, Door] = {
     "GET /audit/<pk>/": Door("audit.view", "entry"),
     "GET /audit/statistics/": Door("audit.view"),
     "POST /audit/retention/": Door("org.manage", body=lambda w: {"days": "400"}),
-    "GET /keys/": Door("key.manage"),
-    "GET /keys/new/": Door("key.manage"),
-    "POST /keys/new/": Door(
-        "key.manage", body=lambda w: {"name": "n", "scopes": ["key.manage"]}
+    "GET /keys/": Door("key.create"),
+    "GET /keys/new/": Door("key.create"),
+    "POST /keys/new/": Door("key.create", body=new_key),
+    "GET /keys/<pk>/": own_key("key"),
+    "POST /keys/<pk>/": own_key("key", body=lambda w: {"name": "New", "scopes": ["run.view"]}),
+    "POST /keys/<pk>/rotate/": own_key(
+        "key", body=lambda w: {"overlap": "0"}, own=frozenset({200, 403, 404})
     ),
-    "POST /keys/<pk>/revoke/": Door("key.manage", "key"),
+    "POST /keys/<pk>/revoke/": own_key("key"),
+    "POST /keys/revoke-all/": Door("key.revoke_all"),
     "GET /usage/": Door("usage.view"),
     "POST /usage/top-up/": Door("wallet.topup", body=lambda w: {"amount": "5", "ref": "r"}),
     "GET /inbox/": Door("task.view"),
@@ -266,6 +431,7 @@ DOORS: dict[str, Door] = {
     "GET /workflows/<pk>/": shared("workflow.view", "workflow"),
     "POST /workflows/<pk>/publish/": shared("workflow.publish", "workflow", body=version_of),
     "POST /workflows/<pk>/share/": shared("workflow.share", "workflow", body=sharing_form),
+    "POST /workflows/<pk>/move/": shared("workflow.edit", "workflow", body=moving),
     "POST /workflows/<pk>/start/": shared("workflow.run", "workflow", body=version_of),
     "GET /runs/": shared("org.view"),
     "GET /runs/<pk>/": shared("run.view", "run"),

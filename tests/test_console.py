@@ -95,7 +95,11 @@ def test_the_sidebar_holds_every_registered_model_once(operator):
     links = [item["link"] for group in navigation(request_of(operator)) for item in group["items"]]
 
     assert sorted(links) == sorted(
-        [reverse("admin:index"), *(reverse(place(model, "changelist")) for model in REGISTERED)]
+        [
+            reverse("admin:index"),
+            reverse("admin_trace"),
+            *(reverse(place(model, "changelist")) for model in REGISTERED),
+        ]
     )
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.utils.timezone import now
 
@@ -17,14 +18,35 @@ from bpm.actions import comment_task, decide_task
 from bpm.models import Comment, Decision, HumanTask
 from bpm.tests.factories import make_task
 from core.ids import new_trace_id
-from files.models import Export, StoredFile
+from files.models import ARCHIVE, Archive, Export, StoredFile
 from files.tests.factories import file_of
 from llm.models import Model, Provider
 from llm.tests.factories import ModelFactory, ProviderFactory
 from orgs.access import Actor
-from orgs.actions import create_key
+from orgs.actions import (
+    add_domain,
+    add_to_team,
+    create_connection,
+    create_invitation,
+    create_key,
+    create_project,
+    create_team,
+)
 from orgs.actions.answers import caller_of
-from orgs.models import ApiKey, Membership, Organization, Project, Role, StoredAnswer, SupportAccess
+from orgs.models import (
+    ApiKey,
+    Invitation,
+    Membership,
+    Organization,
+    Project,
+    Role,
+    SsoConnection,
+    SsoDomain,
+    StoredAnswer,
+    SupportAccess,
+    Team,
+    TeamMembership,
+)
 from orgs.permissions import KEY_SCOPES
 from orgs.tests.factories import MembershipFactory, OrganizationFactory
 from workflows.models import Event, Run, RunWait, Signal, Step, Workflow, WorkflowVersion
@@ -35,8 +57,8 @@ EVERYBODY = [f"role:{role}" for role in Role.values]
 KEPT = (
     Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, Step, Event, RunWait, Signal,
     HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry, UsageRecord, Provider,
-    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer, Project,
-    SupportAccess,
+    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer, Project, Team,
+    TeamMembership, Invitation, Archive, SupportAccess, SsoConnection, SsoDomain,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 
@@ -77,11 +99,19 @@ def make_world(mark: str) -> World:
         ended_at=now(),
     )
     _add_keys(world)
+    _add_sign_on(world)
+    _add_people(world)
     _add_flow(world)
     _add_run(world)
     _add_tasks(world)
     _add_money(world)
     world.rows.file = file_of(world.owner, mark.encode(), name=f"{mark}.yml")
+    world.rows.archive = Archive.objects.create(
+        organization=organization,
+        state=Archive.State.DONE,
+        file=file_of(world.owner, mark.encode(), name=f"{mark}.zip", kind=ARCHIVE),
+        expires_at=now() + timedelta(days=1),
+    )
     world.rows.session = UserSession.objects.create(
         user=world.people[Role.OWNER],
         session_key=f"{mark}-session",
@@ -144,6 +174,47 @@ def _add_keys(world: World) -> None:
         status=201,
         body=world.mark,
         expires_at=now() + timedelta(days=1),
+    )
+
+
+def _add_sign_on(world: World) -> None:
+    mark = world.mark.lower()
+    row = create_connection(
+        actor=world.owner,
+        name=f"{world.mark} sign-on",
+        issuer=f"https://id.{mark}.example",
+        client_id=f"{world.mark}-client",
+        client_secret=f"{world.mark}-secret-of-the-client",
+        role_claim=f"{mark}-groups",
+        role_map={f"{world.mark}-group": Role.BUILDER},
+    )
+    world.rows.sso_connection = row
+    world.rows.sso_domain = add_domain(
+        actor=world.owner, connection_id=row.pk, domain=f"{mark}.example"
+    )
+    world.rows.sso_identity = SocialAccount.objects.create(
+        provider=str(row.pk), uid=f"{world.mark}-subject", user=world.people[Role.MEMBER]
+    )
+
+
+def _add_people(world: World) -> None:
+    """A project, a team with somebody in it, and an invitation."""
+    rows = Membership.objects.filter(organization=world.organization)
+    world.rows.approver = rows.get(role=Role.APPROVER)
+    world.rows.home = Project.objects.get(organization=world.organization, is_default=True)
+    world.rows.project = create_project(
+        actor=world.owner, name=f"{world.mark} project", description=world.mark
+    )
+    world.rows.team = create_team(
+        actor=world.owner, name=f"{world.mark} team", description=world.mark
+    )
+    world.rows.team_member = add_to_team(
+        actor=world.owner,
+        team_id=world.rows.team.pk,
+        membership_id=rows.get(role=Role.BUILDER).pk,
+    )
+    world.rows.invitation = create_invitation(
+        actor=world.owner, email=f"{world.mark.lower()}-new@example.com", role=Role.GUEST
     )
 
 
@@ -283,4 +354,4 @@ def snapshot_of(world: World) -> dict[str, list[dict[str, Any]]]:
 
 def _settled(row: dict[str, Any]) -> dict[str, Any]:
     """As text (secrets do not compare), without what merely looking may touch."""
-    return {name: str(value) for name, value in row.items() if name != "last_used_at"}
+    return {name: str(value) for name, value in row.items() if not name.startswith("last_used_")}

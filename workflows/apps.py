@@ -8,9 +8,12 @@ class Config(AppConfig):
 
     def ready(self) -> None:
         from bpm.subjects import register
+        from workflows import erasing, trace
         from workflows.actions.runs import deliver_decision
         from workflows.panels import contribute, run_url
         from workflows.runtime.sweep import HUMAN_INPUT
 
         register(HUMAN_INPUT, deliver_decision, label=_("Workflow"), url=run_url)
         contribute()
+        erasing.contribute()
+        trace.contribute()

@@ -10,3 +10,4 @@ register(
 )
 register("workflows.run.started", _("Run started"), workflow=str, trigger=str)
 register("workflows.run.cancelled", _("Run cancelled"), workflow=str, reason=str)
+register("workflows.workflow.moved", _("Workflow moved"))

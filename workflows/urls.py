@@ -10,11 +10,11 @@ urlpatterns = [
     path("workflows/<uuid:pk>/", views.workflow, name="workflow"),
     path("workflows/<uuid:pk>/publish/", views.publish, name="workflow_publish"),
     path("workflows/<uuid:pk>/share/", views.share, name="workflow_share"),
+    path("workflows/<uuid:pk>/move/", views.move, name="workflow_move"),
     path("workflows/<uuid:pk>/start/", views.start, name="workflow_start"),
     path("runs/", views.runs, name="runs"),
     path("runs/<uuid:pk>/", views.run, name="run"),
     path("runs/<uuid:pk>/result/", views.run_result, name="run_result"),
     path("runs/<uuid:pk>/node/", views.run_node, name="run_node"),
     path("runs/<uuid:pk>/cancel/", views.cancel, name="run_cancel"),
-    path("trace/", views.trace, name="trace_search"),
 ]

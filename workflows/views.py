@@ -17,15 +17,22 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from core.jsonsafe import clean
 from orgs.access import can
 from orgs.pages import page
+from orgs.reads import projects_of
 from orgs.sharing import change_sharing, sharing_context
-from workflows.actions import cancel_run, import_flow, publish_version, read_flow, start_run
+from workflows.actions import (
+    cancel_run,
+    import_flow,
+    move_workflow,
+    publish_version,
+    read_flow,
+    start_run,
+)
 from workflows.actions.flows import MAX_BYTES
 from workflows.dify.texts import localize
 from workflows.drawing import draw
 from workflows.errors import ImportRefused, InvalidRunInput
 from workflows.inputs import start_variables
 from workflows.models import Event, Run, RunWait, Workflow, WorkflowVersion
-from workflows.trace import find_trail
 
 PAGE = 25
 
@@ -34,9 +41,11 @@ PAGE = 25
 @page("org.view")
 def workflows(request: HttpRequest) -> HttpResponse:
     found = Workflow.objects.visible_to(_actor(request)).select_related("published")
-    query = _typed(request.GET, "q")
+    query, project = _typed(request.GET, "q"), _project(request.GET)
     if query:
         found = found.filter(name__icontains=query)
+    if project:
+        found = found.filter(project_id=project)
     if before := _given_id(request.GET, "before"):
         found = found.filter(pk__lt=before)
     rows = list(found.order_by("-pk")[: PAGE + 1])
@@ -46,7 +55,9 @@ def workflows(request: HttpRequest) -> HttpResponse:
         "more": rows[PAGE - 1].pk if len(rows) > PAGE else None,
         "first": not before,
         "query": query,
-        "filtered": bool(query),
+        "project": str(project or ""),
+        "projects": projects_of(_actor(request)),
+        "filtered": bool(query or project),
     }
     fragment = getattr(request, "htmx", False)
     name = "workflows/_workflow_rows.html" if fragment else "workflows/workflows.html"
@@ -69,7 +80,10 @@ def _with_run_counts(rows: list[Workflow]) -> list[Workflow]:
 @page("workflow.edit")
 def import_page(request: HttpRequest) -> HttpResponse:
     """Upload a file: "check" shows its report, "import" stores it when it has no fault."""
-    context: dict[str, Any] = {"title": _("Import a flow")}
+    context: dict[str, Any] = {
+        "title": _("Import a flow"),
+        "projects": [row for row in projects_of(_actor(request)) if row.archived_at is None],
+    }
     upload = request.FILES.get("file")
     if request.method == "POST" and upload is None:
         messages.error(request, _("Choose a file first."))
@@ -87,7 +101,13 @@ def _import(
     request: HttpRequest, context: dict[str, Any], raw: bytes, filename: str, name: str
 ) -> HttpResponse:
     try:
-        version = import_flow(actor=_actor(request), raw=raw, filename=filename, name=name)
+        version = import_flow(
+            actor=_actor(request),
+            raw=raw,
+            filename=filename,
+            name=name,
+            project_id=_project(request.POST),
+        )
     except ImportRefused as refused:
         context |= _report_context(refused.detail["report"], None)
         return render(request, "workflows/import.html", context, status=refused.status)
@@ -112,7 +132,9 @@ def _spoken(report: Any) -> dict[str, Any]:
 @page("org.view")
 def workflow(request: HttpRequest, pk: UUID) -> HttpResponse:
     actor = _actor(request)
-    found = get_object_or_404(Workflow.objects.visible_to(actor).select_related("published"), pk=pk)
+    found = get_object_or_404(
+        Workflow.objects.visible_to(actor).select_related("published", "project"), pk=pk
+    )
     versions = WorkflowVersion.objects.filter(workflow=found).order_by("-number")
     number = _number(request.GET, "version")
     shown = versions.filter(number=number).first() if number else None
@@ -131,6 +153,7 @@ def workflow(request: HttpRequest, pk: UUID) -> HttpResponse:
             "runs": _with_names(found.runs.order_by("-pk"))[:8],
             "may_run": can(actor, "workflow.run", found),
             "may_edit": can(actor, "workflow.edit", found),
+            "projects": [row for row in projects_of(actor) if row.archived_at is None],
             "may_publish": can(actor, "workflow.publish", found),
             **sharing_context(
                 actor, found, "workflow.share", reverse("workflow_share", args=[found.pk])
@@ -157,6 +180,24 @@ def share(request: HttpRequest, pk: UUID) -> HttpResponse:
     change_sharing(request, actor, found, "workflow.share")
     messages.success(request, _("Sharing is changed."))
     return redirect("workflow", pk)
+
+
+@require_POST
+@page("org.view")
+def move(request: HttpRequest, pk: UUID) -> HttpResponse:
+    moved = move_workflow(
+        actor=_actor(request), workflow_id=pk, project_id=_uuid(request, "project")
+    )
+    messages.success(request, _("It is in “%s” now.") % moved.project.name)
+    return redirect("workflow", pk)
+
+
+def _project(given: QueryDict) -> UUID | None:
+    """The project a form or an address names; nothing where that is no id."""
+    try:
+        return UUID(given.get("project", ""))
+    except ValueError:
+        return None
 
 
 @require_POST
@@ -314,17 +355,6 @@ def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
     cancel_run(actor=_actor(request), run_id=pk, reason=_typed(request.POST, "reason"))
     messages.success(request, _("The run is cancelled."))
     return redirect("run", pk)
-
-
-@require_GET
-@page("org.view")
-def trace(request: HttpRequest) -> HttpResponse:
-    """Search by trace id."""
-    wanted = _typed(request.GET, "id").lower().replace("-", "")
-    trail = find_trail(_actor(request), wanted) if wanted else []
-    return render(
-        request, "workflows/trace.html", {"title": _("Trace"), "wanted": wanted, "trail": trail}
-    )
 
 
 def _typed(given: QueryDict, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.db import transaction
 from django.utils.timezone import now
@@ -28,6 +29,7 @@ def close_account(*, user: User) -> None:
     TokenFamily.objects.filter(user=row).delete()
     Authenticator.objects.filter(user=row).delete()
     EmailAddress.objects.filter(user=row).delete()
+    SocialAccount.objects.filter(user=row).delete()
     row.groups.clear()
     row.user_permissions.clear()
     _forget(row)

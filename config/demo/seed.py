@@ -15,8 +15,15 @@ from billing.actions import top_up_wallet
 from billing.models import LedgerEntry
 from config.env import persistent_secret
 from orgs.access import Actor, memberships_of
-from orgs.actions import add_member, found_organization
-from orgs.models import Membership, Organization, Role
+from orgs.actions import (
+    add_member,
+    add_to_team,
+    create_invitation,
+    create_project,
+    create_team,
+    found_organization,
+)
+from orgs.models import Invitation, Membership, Organization, Project, Role, Team
 from workflows.actions import import_flow, publish_version
 from workflows.models import Workflow
 
@@ -49,6 +56,7 @@ def seed_demo() -> Demo:
         for email, name, role in PEOPLE:
             _person(owner, password, email, name, role)
         _credit(owner)
+        _places(owner)
         workflow = _workflow(owner)
     organization = Organization.objects.get(pk=owner.organization_id)
     return Demo(organization, owner, _actor("mei@northwind.example"), workflow, password)
@@ -77,6 +85,20 @@ def _person(owner: Actor, password: str, email: str, name: str, role: str) -> No
         return
     vouch_for_address(User.objects.create_user(email, password, name=name))
     add_member(actor=owner, email=email, role=role)
+
+
+def _places(owner: Actor) -> None:
+    """A team with a lead, a project beside the default one, and an invitation that is out."""
+    if not Team.objects.of(owner.organization_id).exists():
+        team = create_team(actor=owner, name="Support", description="Answers customers' mail.")
+        rows = Membership.objects.of(owner.organization_id)
+        for email, lead in (("mei@northwind.example", True), ("ben@northwind.example", False)):
+            member = rows.get(user__email=email)
+            add_to_team(actor=owner, team_id=team.pk, membership_id=member.pk, lead=lead)
+    if Project.objects.of(owner.organization_id).count() == 1:
+        create_project(actor=owner, name="Claims", description="What customers want back.")
+    if not Invitation.objects.of(owner.organization_id).exists():
+        create_invitation(actor=owner, email="lee@northwind.example", role=Role.MEMBER)
 
 
 def _credit(owner: Actor) -> None:

@@ -65,6 +65,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "allauth.usersessions",
     "allauth.headless",
     "guardian",
@@ -257,6 +259,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
@@ -267,6 +270,9 @@ SPECTACULAR_SETTINGS = {
         "AccountEnum": "billing.models.LedgerEntry.Account",
         "AuditOutcomeEnum": "audit.models.Entry.Outcome",
         "CallOutcomeEnum": "billing.models.UsageRecord.Outcome",
+        "KeyStateEnum": "orgs.models.ApiKey.State",
+        "RoleEnum": "orgs.models.Role",
+        "JoiningRoleEnum": "orgs.api.sso.ROLES",
         "ExportStateEnum": "files.models.Export.State",
         "RunStateEnum": "workflows.models.Run.State",
     },
@@ -295,6 +301,10 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
+    "remind-of-expiring-keys": {
+        "task": "orgs.tasks.remind_of_expiring_keys",
+        "schedule": timedelta(hours=1),
+    },
     "delete-old-answers": {
         "task": "orgs.tasks.delete_old_answers",
         "schedule": timedelta(minutes=15),
@@ -304,6 +314,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "billing.tasks.settle_overdue_holds",
         "schedule": timedelta(minutes=5),
     },
+    "tend-invitations": {"task": "orgs.tasks.tend_invitations", "schedule": timedelta(minutes=2)},
+    "close-organizations": {
+        "task": "orgs.tasks.close_organizations",
+        "schedule": timedelta(minutes=5),
+    },
+    "tend-archives": {"task": "files.tasks.tend_archives", "schedule": timedelta(minutes=5)},
     "forget-old-accounts-rows": {
         "task": "accounts.tasks.forget_old_rows",
         "schedule": timedelta(hours=6),
@@ -313,7 +329,16 @@ CELERY_BEAT_SCHEDULE = {
     "prune-audit": {"task": "orgs.tasks.prune_audit", "schedule": timedelta(hours=1)},
     "sweep-exports": {"task": "files.tasks.sweep", "schedule": timedelta(seconds=30)},
 }
+KEY_USE_FLUSH_SECONDS = (
+    60.0  # how often a process writes when keys were last used; 0: only when asked
+)
 VIEWFLOW = {"AUTOREGISTER": False}
+
+# --- organizations
+INVITATION_DAYS = env.int("INVITATION_DAYS", default=7)
+INVITATIONS_PER_HOUR = env.int("INVITATIONS_PER_HOUR", default=60)
+ORGANIZATION_GRACE_DAYS = env.int("ORGANIZATION_GRACE_DAYS", default=14)
+ARCHIVE_DAYS = env.int("ARCHIVE_DAYS", default=7)
 
 # --- the outside world
 OUTGOING_ALLOW = networks("OUTGOING_ALLOW")

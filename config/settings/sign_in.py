@@ -81,3 +81,14 @@ HEADLESS_CLIENTS = ("app",)
 HEADLESS_SERVE_SPECIFICATION = True
 HEADLESS_SPECIFICATION_TEMPLATE_NAME = None  # its page takes scripts from elsewhere
 SECURITY_LOG_DAYS = env.int("SECURITY_LOG_DAYS", default=400)
+
+# --- single sign-on
+SOCIALACCOUNT_ADAPTER = "accounts.sso.adapter.SsoAccountAdapter"
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {"provider_class": "accounts.sso.provider.SsoProvider"},
+}
+SOCIALACCOUNT_LOGIN_ON_GET = False  # nobody is signed in by following a link
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # accounts/sso/linking.py decides, by proven domains
+SSO_RATE_LIMITS = {"sso_start": "20/m/ip"}
+SSO_PROOF_URL = "https://{domain}/.well-known/loomwork-domain.txt"

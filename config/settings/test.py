@@ -12,6 +12,7 @@ from config.settings.base import *
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+KEY_USE_FLUSH_SECONDS = 0  # no timer that writes between the tests
 OUTGOING_ALLOW = [ipaddress.ip_network("127.0.0.0/8")]
 ALLOWED_HOSTS = ["*"]
 if not DATABASES["default"]["ENGINE"].endswith("sqlite3"):

@@ -97,7 +97,9 @@ class LocalServer:
 def uvicorn_serving(application, lifespan="off"):
     """An ASGI application on a real port of this process; yields `http://127.0.0.1:port`."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(application, log_config=None, lifespan=lifespan, access_log=False)
+    config = uvicorn.Config(
+        application, log_config=None, lifespan=lifespan, access_log=False, proxy_headers=False
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

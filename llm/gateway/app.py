@@ -8,9 +8,10 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from billing.ledger import Replayed
+from core.addresses import caller_address, forwarded_in
 from core.errors import DomainError
 from core.ids import uuid7
 from core.trace import trace_id_from, traceparent_of, tracing
@@ -77,35 +78,35 @@ class Exchange:
             await self._refuse(Refusal(500, encode(body)))
 
     async def _dispatch(self) -> None:
-        route = (self.scope["method"], self.scope["path"].rstrip("/"))
-        if route == ("POST", "/v1/chat/completions"):
-            await self._chat()
-        elif route == ("GET", "/v1/models"):
-            await self._models()
-        elif route[0] == "GET" and route[1].startswith("/v1/models/"):
-            await self._model(route[1].removeprefix("/v1/models/"))
-        else:
-            message = f"Unknown request URL: {route[0]} {self.scope['path']}."
-            body = error_object(message, "invalid_request_error", "unknown_url", self.trace_id)
-            await self._refuse(Refusal(404, encode(body)))
+        request = f"{self.scope['method']} {self.scope['path'].rstrip('/')}"
+        if fixed := ROUTES.get(request):
+            return await fixed(self)
+        for start, named in NAMED.items():
+            if request.startswith(start):
+                return await named(self, request.removeprefix(start))
+        message = f"Unknown request URL: {self.scope['method']} {self.scope['path']}."
+        body = error_object(message, "invalid_request_error", "unknown_url", self.trace_id)
+        return await self._refuse(Refusal(404, encode(body)))
 
     async def _caller(self) -> Caller:
-        return await authenticate(self.headers.get("authorization", ""))
+        peer = (self.scope.get("client") or ("",))[0]
+        address = caller_address(peer, forwarded_in(self.scope["headers"]))
+        return await authenticate(self.headers.get("authorization", ""), address)
 
-    async def _models(self) -> None:
+    async def models(self) -> None:
         caller = await self._caller()
         require_scope(caller)
         catalog = await get_runtime().catalogs.get(caller.organization_id)
         rows = [model_object(catalog.models[name]) for name in sorted(catalog.models)]
         await self._respond(200, encode({"object": "list", "data": rows}))
 
-    async def _model(self, name: str) -> None:
+    async def model(self, name: str) -> None:
         caller = await self._caller()
         require_scope(caller)
         catalog = await get_runtime().catalogs.get(caller.organization_id)
         await self._respond(200, encode(model_object(find_model(catalog, name))))
 
-    async def _chat(self) -> None:
+    async def chat(self) -> None:
         caller = await self._caller()
         raw = await self._body()
         pipe = Pipe()
@@ -199,6 +200,11 @@ class Exchange:
         }
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
         await self._send({"type": "http.response.start", "status": int(status), "headers": raw})
+
+
+ROUTES: Final = {"POST /v1/chat/completions": Exchange.chat, "GET /v1/models": Exchange.models}
+NAMED: Final = {"GET /v1/models/": Exchange.model}
+"""All that is served here; `tests/matrix` reads both. What follows the latter is a name."""
 
 
 async def conduct(call: Call, pipe: Pipe) -> Answer | Replayed:

@@ -1,11 +1,17 @@
-"""Step 1: whose key is this? Read at most once a second per key; revocation works within one."""
+"""Step 1: whose key is this, and may it be used from there?
+
+A key is read at most every `KEY_FRESH_SECONDS` per process, so revoking it works within a second.
+"""
 
 from http import HTTPStatus
 
+from django.utils.timezone import now
+
+from core.addresses import Address
 from core.errors import DomainError
 from llm.gateway.runtime import get_runtime
 from llm.gateway.shapes import Caller
-from orgs.keys import KeyInfo, verify_key
+from orgs.keys import KeyInfo, admit, verify_key
 
 
 class KeyRefused(DomainError):
@@ -15,14 +21,15 @@ class KeyRefused(DomainError):
     status = HTTPStatus.UNAUTHORIZED
 
 
-async def authenticate(authorization: str) -> Caller:
-    """The caller behind an `Authorization` header. Raises KeyRefused."""
+async def authenticate(authorization: str, address: Address | None) -> Caller:
+    """The caller behind an `Authorization` header. Raises KeyRefused, KeyAddressRefused."""
     scheme, _, token = authorization.partition(" ")
     info: KeyInfo | None = None
     if scheme.lower() == "bearer" and token:
         info = await get_runtime().keys.get(token.strip())
-    if info is None:
+    if info is None or info.expired(now()):
         raise KeyRefused("Incorrect API key provided.")
+    admit(info, address)
     return Caller(info.organization_id, api_key_id=info.key_id, scopes=info.scopes)
 
 

@@ -22,10 +22,12 @@ from llm.errors import (
     UpstreamError,
 )
 from llm.gateway.authenticate import KeyRefused
+from orgs.errors import KeyAddressRefused
 
 INVALID = "invalid_request_error"
 _TYPES: dict[type[DomainError], tuple[int, str, str]] = {
     KeyRefused: (401, INVALID, "invalid_api_key"),
+    KeyAddressRefused: (403, "permission_error", "key_address_refused"),
     PermissionRefused: (403, "permission_error", "insufficient_permissions"),
     InsufficientFunds: (402, "insufficient_quota", "insufficient_quota"),
     InvalidRequest: (400, INVALID, "invalid_request"),

@@ -20,7 +20,9 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 FRESH_SECONDS = 1.0
-"""How long a revoked key, a disabled model or an old price may live on."""
+"""How long a disabled model or an old price may live on."""
+KEY_FRESH_SECONDS = 0.8
+"""How long a revoked key may live on: a second, less the time that reading takes."""
 READ_THREADS = 4
 CLOSE_SECONDS = 5.0
 CONNECT_SECONDS = 10
@@ -29,18 +31,25 @@ SILENCE_SECONDS = 300
 
 
 class FreshCache(Generic[Key, Value]):
-    """Values read in a thread and kept for a second; callers who miss together read once."""
+    """Values read in a thread and kept for a while; callers who miss together read once."""
 
-    def __init__(self, runtime: Runtime, load: Callable[[Key], Value], size: int = 10_000) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        load: Callable[[Key], Value],
+        fresh: float = FRESH_SECONDS,
+        size: int = 10_000,
+    ) -> None:
         self._runtime = runtime
         self._load = load
+        self._fresh = fresh
         self._size = size
         self._known: dict[Key, tuple[float, asyncio.Task[Value]]] = {}
 
     async def get(self, key: Key) -> Value:
         known = self._known.get(key)
         at = time.monotonic()
-        if known is not None and at - known[0] < FRESH_SECONDS and not _failed(known[1]):
+        if known is not None and at - known[0] < self._fresh and not _failed(known[1]):
             task = known[1]
             return task.result() if task.done() else await asyncio.shield(task)
         task = self._runtime.spawn(self._runtime.in_thread(self._load, key))
@@ -63,7 +72,7 @@ class Runtime:
         from llm.gateway.catalog import read_catalog  # noqa: PLC0415
 
         self.pid = os.getpid()
-        self.keys = FreshCache(self, read_key)
+        self.keys = FreshCache(self, read_key, KEY_FRESH_SECONDS)
         self.catalogs = FreshCache(self, read_catalog)
         self.draining = 0
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -50,6 +50,8 @@ class OrgAccess(ConditionalView):
         name = self._name(request)
         self.verb_asked = self.verbs.get(name) or self.verbs.get("*", "")
         if name not in self.granted:
+            if not self.verb_asked:  # DRF looks only later whether the method is taken at all
+                raise exceptions.MethodNotAllowed(str(request.method))
             require(self.actor, self.verb_asked)
         self.take_conditions(request)
         self._answer_once(request, name)

@@ -236,7 +236,7 @@ class EntryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet)
 
 
 class RetentionView(OrgAPIView):
-    """How long the trail is kept: `days`, or null for ever. Older seals lose their entries hourly."""
+    """How long the trail is kept: `days`, or null for ever. Old seals lose their entries hourly."""
 
     verbs = {"*": "org.manage"}
 

@@ -7,7 +7,8 @@ from typing import Any
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
-from orgs.keys import KeyInfo, looks_like_key, verify_key
+from core.addresses import caller_address
+from orgs.keys import KeyInfo, admit, looks_like_key, verify_key
 
 
 class KeyPrincipal:
@@ -28,7 +29,7 @@ class KeyPrincipal:
 
 
 class ApiKeyAuthentication(authentication.BaseAuthentication):
-    """`Authorization: Bearer lw_…` (or `X-API-Key: lw_…`)."""
+    """`Authorization: Bearer lw_…` (or `X-API-Key: lw_…`). Read anew for each request."""
 
     def authenticate(self, request: Request) -> tuple[Any, KeyInfo] | None:
         token = _token_of(request)
@@ -37,6 +38,8 @@ class ApiKeyAuthentication(authentication.BaseAuthentication):
         info = verify_key(token)
         if info is None:
             raise exceptions.AuthenticationFailed("This API key is not valid.")
+        forwarded = request.headers.get("X-Forwarded-For", "")
+        admit(info, caller_address(request.META.get("REMOTE_ADDR", ""), forwarded))
         return KeyPrincipal(info), info
 
     def authenticate_header(self, request: Request) -> str:

@@ -8,6 +8,9 @@ ORGANIZATION = OpenApiExample(
         "id": "0192f0c1-0000-7000-8000-000000000001",
         "name": "Northwind",
         "slug": "northwind",
+        "require_second_factor": False,
+        "audit_retention_days": 730,
+        "closing_at": None,
         "cors_origins": ["https://app.northwind.example"],
         "created_at": "2026-11-01T09:00:00Z",
     },
@@ -21,42 +24,13 @@ MEMBER = OpenApiExample(
         "user": "0192f0c1-0000-7000-8000-000000000003",
         "email": "ada@example.com",
         "name": "Ada Lovelace",
+        "active": True,
         "role": "builder",
         "created_at": "2026-11-01T09:00:00Z",
     },
     response_only=True,
 )
-ADD_MEMBER = OpenApiExample(
-    "Somebody who has an account",
-    value={"email": "ada@example.com", "role": "builder"},
-    request_only=True,
-)
 CHANGE_ROLE = OpenApiExample("Another role", value={"role": "approver"}, request_only=True)
-KEY = {
-    "id": "0192f0c1-0000-7000-8000-000000000004",
-    "name": "Nightly import",
-    "prefix": "k3v9x0ab",
-    "scopes": ["workflow.run", "run.view"],
-    "expires_at": "2027-02-01T00:00:00Z",
-    "revoked_at": None,
-    "last_used_at": "2026-11-20T12:00:00Z",
-    "created_at": "2026-11-01T09:00:00Z",
-}
-SHOWN_KEY = OpenApiExample("A key", value=KEY, response_only=True)
-CREATE_KEY = OpenApiExample(
-    "A key that runs workflows",
-    value={
-        "name": "Nightly import",
-        "scopes": ["workflow.run", "run.view"],
-        "expires_at": "2027-02-01T00:00:00Z",
-    },
-    request_only=True,
-)
-CREATED_KEY = OpenApiExample(
-    "Shown this once",
-    value=KEY | {"last_used_at": None, "token": "lw_k3v9x0ab_<43 characters>"},
-    response_only=True,
-)
 _ENTRY = {
     "id": 4711,
     "at": "2026-11-01T09:00:00Z",

@@ -32,6 +32,7 @@ class Invitation(TenantModel):
     teams: models.JSONField[Any, Any] = models.JSONField(_("teams"), default=list, blank=True)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     invited_by_id = models.UUIDField(null=True, editable=False)
+    language = models.CharField(_("language"), max_length=10, blank=True, editable=False)
     sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
     expires_at = models.DateTimeField(_("expires"))
     accepted_at = models.DateTimeField(_("accepted"), null=True, blank=True)

@@ -28,7 +28,7 @@ def elsewhere():
 
 def test_a_key_is_told_what_is_left_and_then_to_wait(organization, settings):
     settings.API_RATE = 2
-    client = bearer(key_in(organization, "org.view", "key.manage"))
+    client = bearer(key_in(organization, "org.view", "key.create"))
 
     answers = [client.get("/api/v1/organization/") for _ in range(2)]
     refused = client.post(

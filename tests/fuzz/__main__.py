@@ -10,6 +10,9 @@ import time
 
 import django
 
+IDLE = {"POST /api/v1/sso/connections/{id}/check/", "POST /api/v1/sso/domains/{id}/verify/"}
+"""What cannot succeed here: they ask a far server that only `orgs/tests/test_sso.py` puts up."""
+
 
 def main() -> int:
     options = _options()
@@ -55,7 +58,7 @@ def _fuzz(examples: int, only: str, began: float) -> int:
         print(f"{name:<55} {told}")
     for (name, title), text in sorted(report.findings.items()):
         print(f"\n{name}\n  {title}\n  {text}")
-    for name in sorted(report.never_well):
+    for name in sorted(set(report.never_well) - IDLE):
         report.findings[name, "never succeeded"] = name
         print(f"\n{name}\n  no request succeeded: of this operation the run proves nothing")
     print(f"\n{time.monotonic() - began:.0f} s")

@@ -111,7 +111,8 @@ class Fuzzer:
         }
         extra: dict[str, Any] = {}
         if operation.method.upper() == "DELETE":
-            case.query = given
+            named = {parameter.name for parameter in operation.query}
+            case.query = {name: value for name, value in given.items() if name in named}
         elif given and any(hasattr(value, "read") for value in given.values()):
             extra["data"] = encode_multipart("BoUnDaRyStRiNg", given)
             extra["headers"] = {"Content-Type": MULTIPART_CONTENT}

@@ -1,12 +1,13 @@
 """Every write of workflows, split by noun."""
 
-from workflows.actions.flows import import_flow, publish_version, read_flow
+from workflows.actions.flows import import_flow, move_workflow, publish_version, read_flow
 from workflows.actions.runs import cancel_run, deliver_decision, start_run
 
 __all__ = [
     "cancel_run",
     "deliver_decision",
     "import_flow",
+    "move_workflow",
     "publish_version",
     "read_flow",
     "start_run",

@@ -11,10 +11,10 @@ from django.db import transaction
 from django.utils.timezone import now
 
 from audit.actions import record
-from core.errors import NotFound
+from core.errors import NotFound, PermissionRefused
 from files.actions import store_file
 from orgs.access import Actor, require
-from orgs.projects import project_of
+from orgs.projects import project_of, refuse_archived
 from workflows.dify import Imported, load_flow
 from workflows.errors import FileTooLarge, ImportRefused, UnboundTools
 from workflows.models import Workflow, WorkflowVersion
@@ -89,6 +89,8 @@ def _store_version(
     filename: str,
     project_id: UUID,
 ) -> WorkflowVersion:
+    if target is not None:
+        refuse_archived(target.project)
     workflow = target or _new(actor, imported, filename, project_id)
     workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
     workflow.latest_number += 1
@@ -114,6 +116,33 @@ def _store_version(
     )
     _note("workflows.version.imported", actor, version)
     return version
+
+
+@transaction.atomic
+def move_workflow(*, actor: Actor, workflow_id: UUID, project_id: UUID) -> Workflow:
+    """Into another project of the organization; its runs come along. Repeating it changes nothing.
+
+    Raises NotFound for either, and ProjectArchived.
+    """
+    workflow = _target(actor, workflow_id)
+    assert workflow is not None  # noqa: S101 - named, so found or refused
+    if actor.api_key_id is not None:
+        raise PermissionRefused("Only a person can move a workflow between projects.")
+    target = project_of(actor, project_id)
+    workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
+    if workflow.project_id != target:
+        before, workflow.project_id = workflow.project_id, target
+        workflow.save(update_fields=["project", "updated_at"])
+        record(
+            "workflows.workflow.moved",
+            actor=actor,
+            target_type="workflow",
+            target_id=workflow.pk,
+            summary=workflow.name,
+            before={"project": str(before)},
+            after={"project": str(target)},
+        )
+    return workflow
 
 
 @transaction.atomic

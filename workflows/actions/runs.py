@@ -17,6 +17,7 @@ from core.jsonsafe import clean
 from core.queue import enqueue
 from core.trace import current_trace_id
 from orgs.access import Actor, can, require
+from orgs.projects import refuse_archived
 from workflows.errors import NotPublished, RunFinished
 from workflows.inputs import check_inputs
 from workflows.models import Event, Run, RunWait, Signal, Workflow, WorkflowVersion
@@ -93,10 +94,12 @@ def _request(run: Run) -> str:
 
 
 def _version_to_run(actor: Actor, workflow_id: UUID, version_id: UUID | None) -> WorkflowVersion:
-    workflow = Workflow.objects.visible_to(actor).filter(pk=workflow_id).first()
+    rows = Workflow.objects.visible_to(actor).select_related("project")
+    workflow = rows.filter(pk=workflow_id).first()
     if workflow is None:
         raise NotFound("There is no such workflow.")
     require(actor, "workflow.run", workflow)
+    refuse_archived(workflow.project)
     versions = WorkflowVersion.objects.filter(workflow=workflow)
     published = workflow.published_id
     wanted = version_id or published

@@ -18,14 +18,15 @@ class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
     class Meta:
         model = Workflow
         fields = (
-            "id", "name", "description", "mode", "published", "published_number", "latest_number",
-            "created_at", "updated_at",
+            "id", "project", "name", "description", "mode", "published", "published_number",
+            "latest_number", "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
 
 
 class WorkflowFilter(serializers.Serializer[Any]):
     name = serializers.CharField(required=False, max_length=120, help_text="A part of the name.")
+    project = serializers.UUIDField(required=False)
 
 
 class VersionSerializer(serializers.ModelSerializer[WorkflowVersion]):
@@ -51,6 +52,9 @@ class ImportSerializer(serializers.Serializer[Any]):
     workflow = serializers.UUIDField(
         required=False, default=None, help_text="Store as the next version of this workflow."
     )
+    project = serializers.UUIDField(
+        required=False, default=None, help_text="Where a new workflow goes: default, the default."
+    )
     dry_run = serializers.BooleanField(required=False, default=False)
 
 
@@ -58,6 +62,10 @@ class ImportedSerializer(serializers.Serializer[Any]):
     workflow = WorkflowSerializer(allow_null=True)
     version = VersionSerializer(allow_null=True)
     report = serializers.JSONField()
+
+
+class MoveSerializer(serializers.Serializer[Any]):
+    project = serializers.UUIDField()
 
 
 class PublishSerializer(serializers.Serializer[Any]):
@@ -135,18 +143,3 @@ class AfterSerializer(serializers.Serializer[Any]):
 
 class EventsSerializer(serializers.Serializer[Any]):
     results = EventSerializer(many=True)
-
-
-class TrailSerializer(serializers.Serializer[Any]):
-    kind = serializers.CharField()
-    at = serializers.DateTimeField()
-    title = serializers.CharField()
-    id = serializers.CharField()
-    state = serializers.CharField()
-    cost = serializers.IntegerField(allow_null=True, help_text="nanos")
-    data = serializers.JSONField()  # type: ignore[assignment]  # named as in the answer
-
-
-class TraceSerializer(serializers.Serializer[Any]):
-    trace_id = serializers.CharField()
-    results = TrailSerializer(many=True)

@@ -12,6 +12,7 @@ from rest_framework import exceptions
 from core.api import exception_handler
 from core.errors import DomainError, NotFound
 from orgs.api.streams import stream_actor
+from orgs.watch import while_key_lives
 from workflows.live import follow_run
 from workflows.models import Run
 
@@ -29,9 +30,10 @@ async def stream_run(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     except (DomainError, exceptions.APIException) as error:
         return _refusal(error)
     last = request.headers.get("Last-Event-ID") or request.GET.get("after") or "0"
-    response = StreamingHttpResponse(
-        follow_run(run, number_of(last) or 0), content_type="text/event-stream"
-    )
+    frames = follow_run(run, number_of(last) or 0)
+    if actor.api_key_id is not None:
+        frames = while_key_lives(actor.api_key_id, frames)
+    response = StreamingHttpResponse(frames, content_type="text/event-stream")
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Accel-Buffering"] = "no"
     return response

@@ -5,7 +5,7 @@ from rest_framework.routers import SimpleRouter
 
 from workflows.api.sharing import GrantsView
 from workflows.api.streams import stream_run
-from workflows.api.views import RunViewSet, TraceView, VersionViewSet, WorkflowViewSet
+from workflows.api.views import RunViewSet, VersionViewSet, WorkflowViewSet
 
 router = SimpleRouter(use_regex_path=False)
 router.register("workflows", WorkflowViewSet, basename="workflow")
@@ -14,6 +14,5 @@ router.register("runs", RunViewSet, basename="run")
 urlpatterns = [
     path("workflows/<uuid:pk>/grants/", GrantsView.as_view(), name="workflow-grants"),
     path("runs/<uuid:pk>/stream/", stream_run, name="run-stream"),
-    path("trace/<str:trace_id>/", TraceView.as_view(), name="trace"),
     *router.urls,
 ]

@@ -1,8 +1,7 @@
-"""Workflows, runs and traces over HTTP."""
+"""Workflows and runs over HTTP."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
@@ -12,11 +11,17 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.errors import InvalidInput
 from core.schema import refusal
-from orgs.api.access import OrgAPIView, OrgViewSet
+from orgs.api.access import OrgViewSet
 from orgs.api.once import REPLAYED, idempotency_key
-from workflows.actions import cancel_run, import_flow, publish_version, read_flow, start_run
+from workflows.actions import (
+    cancel_run,
+    import_flow,
+    move_workflow,
+    publish_version,
+    read_flow,
+    start_run,
+)
 from workflows.actions.flows import MAX_BYTES
 from workflows.api.serializers import (
     AfterSerializer,
@@ -25,22 +30,19 @@ from workflows.api.serializers import (
     EventsSerializer,
     ImportedSerializer,
     ImportSerializer,
+    MoveSerializer,
     PublishSerializer,
     RunDetailSerializer,
     RunFilter,
     RunSerializer,
     StartRunSerializer,
-    TraceSerializer,
-    TrailSerializer,
     VersionDetailSerializer,
     VersionSerializer,
     WorkflowFilter,
     WorkflowSerializer,
 )
 from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
-from workflows.trace import find_trail
 
-TRACE_ID = re.compile(r"[0-9a-f]{32}")
 RUN_EXAMPLE = OpenApiExample(
     "Start a run",
     request_only=True,
@@ -53,7 +55,7 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
 
     serializer_class = WorkflowSerializer
     verbs = {"import_": "workflow.edit", "*": "workflow.view"}
-    granted = frozenset({"list", "retrieve", "versions", "publish", "runs"})
+    granted = frozenset({"list", "retrieve", "versions", "publish", "runs", "move"})
     own_keys = frozenset({"runs"})
     queryset = Workflow.objects.none()
     filters = WorkflowFilter
@@ -61,6 +63,25 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
 
     def get_queryset(self) -> QuerySet[Workflow]:
         return Workflow.objects.visible_to(self.actor).select_related("published")
+
+    @extend_schema(
+        request=MoveSerializer,
+        responses={
+            200: WorkflowSerializer,
+            409: refusal("project_archived", "This project is archived."),
+        },
+    )
+    @action(detail=True, methods=["post"])
+    def move(self, request: Request, pk: str) -> Response:
+        """Into another project; its runs come along."""
+        form = MoveSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        workflow = move_workflow(
+            actor=self.actor,
+            workflow_id=self.get_object().pk,
+            project_id=form.validated_data["project"],
+        )
+        return Response(WorkflowSerializer(workflow).data)
 
     @extend_schema(
         request={"multipart/form-data": ImportSerializer},
@@ -86,6 +107,7 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
             filename=upload.name,
             name=name,
             workflow_id=form.validated_data["workflow"],
+            project_id=form.validated_data["project"],
         )
         body = {
             "workflow": WorkflowSerializer(version.workflow).data,
@@ -198,16 +220,3 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
             reason=form.validated_data["reason"],
         )
         return Response(RunSerializer(run).data)
-
-
-class TraceView(OrgAPIView):
-    """Everything under one trace id that the caller may see, in order of time."""
-
-    verbs = {"*": "run.view"}
-
-    @extend_schema(operation_id="trace_retrieve", responses=TraceSerializer)
-    def get(self, request: Request, trace_id: str) -> Response:
-        if not TRACE_ID.fullmatch(trace_id):
-            raise InvalidInput("A trace id has 32 hexadecimal characters.", trace_id=trace_id[:60])
-        trail = find_trail(self.actor, trace_id)
-        return Response({"trace_id": trace_id, "results": TrailSerializer(trail, many=True).data})

@@ -87,6 +87,11 @@ class Run(models.Model):
             models.Index(fields=("workflow", "-id"), name="run_workflow_newest"),
             models.Index(fields=("trace_id",), name="run_trace"),
             models.Index(
+                fields=("api_key_id", "-id"),
+                name="run_of_key",
+                condition=Q(api_key_id__isnull=False),
+            ),
+            models.Index(
                 fields=("-priority", "id"), name="run_queued", condition=Q(state="queued")
             ),
             models.Index(fields=("owner",), name="run_running", condition=Q(state="running")),

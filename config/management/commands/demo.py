@@ -22,12 +22,12 @@ from core.ids import new_trace_id
 from core.templatetags.ui import money
 from core.trace import tracing
 from orgs.access import can
+from orgs.trails import read_trail
 from workflows.actions import import_flow, start_run
 from workflows.errors import ImportRefused
 from workflows.inputs import start_variables
 from workflows.models import Event, Run, WorkflowVersion
 from workflows.runtime.worker import get_worker, stop_worker
-from workflows.trace import find_trail
 
 PATIENCE = 120.0
 """Seconds a run may take before the demonstration gives up."""
@@ -175,7 +175,7 @@ class Command(BaseCommand):
         for entry in Entry.objects.of(demo.organization.pk).filter(trace_id=run.trace_id):
             who = entry.actor_kind
             self.stdout.write(f"  {entry.at:%H:%M:%S.%f}  {who:<6}  {entry.action}")
-        kinds = {item.kind for item in find_trail(demo.owner, run.trace_id)}
+        kinds = {item.kind for item in read_trail(demo.owner, [run.trace_id]).items}
         steps = run.steps.count()
         wanted = {"run", "step", "audit"} | ({"call", "ledger"} if run.cost else set())
         return [

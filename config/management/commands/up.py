@@ -68,7 +68,7 @@ def serve(host: str, port: int) -> None:
     """Become the server: replacing this process leaves nothing between it and Ctrl-C."""
     command = [
         sys.executable, "-m", "uvicorn", "config.asgi:application",
-        "--host", host, "--port", str(port), "--no-access-log",
+        "--host", host, "--port", str(port), "--no-access-log", "--no-proxy-headers",
         "--log-level", "warning", "--timeout-graceful-shutdown", "5",
     ]  # fmt: skip
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings.SETTINGS_MODULE)

@@ -1,0 +1,1 @@
+"""Pages of orgs, split by noun. Every write goes through the action the API uses."""

@@ -1,0 +1,71 @@
+"""What workflows erases of a closed organization, and hands out before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from orgs.closing import erase_batch, plain_rows, register_erasure, register_source
+from orgs.contents import register_contents
+from workflows.models import Event, Run, RunWait, Signal, Step, Workflow, WorkflowVersion
+
+RUNS = 50
+"""Runs are heavier than other rows: each brings its steps and events."""
+
+
+def erase_workflows(organization_id: UUID, limit: int) -> int:
+    """Runs, then versions, then workflows. A worker that is on a run is fenced by its absence."""
+    runs = Run.objects.of(organization_id).order_by("pk")
+    found = list(runs.values_list("pk", flat=True)[: min(limit, RUNS)])
+    if found:
+        for part in (Step, Event, RunWait, Signal):
+            part.objects.filter(run__in=found).delete()
+        Run.objects.filter(pk__in=found).delete()
+        return len(found)
+    if taken := erase_batch(WorkflowVersion.objects.of(organization_id), limit):
+        return taken
+    return erase_batch(Workflow.objects.of(organization_id), limit)
+
+
+def workflow_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
+    rows = Workflow.objects.of(organization_id)
+    names = ("id", "project_id", "name", "description", "mode", "published_id", "created_at")
+    yield from plain_rows(rows, *names)
+
+
+def version_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
+    """Each with its definition; `source_id` is the name of its file in the folder `files`."""
+    rows = WorkflowVersion.objects.of(organization_id)
+    names = ("id", "workflow_id", "number", "definition", "checksum", "source_id", "note")
+    yield from plain_rows(rows, *names, "published_at", "created_at")
+
+
+def run_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
+    names = ("public_id", "workflow_id", "version_id", "state", "trigger", "inputs", "outputs")
+    ends = ("error", "trace_id", "tokens", "cost", "created_at", "started_at", "ended_at")
+    yield from plain_rows(Run.objects.of(organization_id), *names, *ends)
+
+
+def step_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
+    """Run by run: steps have no index of their organization."""
+    for run in Run.objects.of(organization_id).order_by("pk").iterator(chunk_size=200):
+        names = ("node_id", "iteration", "kind", "status", "inputs", "outputs", "error", "cost")
+        for step in Step.objects.filter(run=run).order_by("pk").values(*names, "ended_at"):
+            yield {"run_id": run.public_id, **step}
+
+
+def count_workflows(project_id: UUID) -> int:
+    return Workflow.objects.filter(project_id=project_id).count()
+
+
+def contribute() -> None:
+    register_erasure("workflows", 100, erase_workflows)
+    register_contents("workflows", count_workflows)
+    for name, rows in (
+        ("workflows", workflow_rows),
+        ("versions", version_rows),
+        ("runs", run_rows),
+        ("steps", step_rows),
+    ):
+        register_source(name, rows)
