@@ -158,7 +158,8 @@ def test_every_list_answers_in_each_order_it_declares(client):
     world = make_world("ALPHA-A")
     client.force_login(world.people["owner"])
     for address in lists():
-        path = address.replace("{}", str(world.rows.workflow.pk))
+        above = world.rows.team if "/teams/" in address else world.rows.workflow
+        path = address.replace("{}", str(above.pk))
         assert client.get(path, {"limit": 1}).status_code == 200, path
         if "ordering" not in query_names()[address, "GET"]:
             continue
