@@ -40,7 +40,7 @@ class InvitationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgVie
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> QuerySet[Invitation]:
-        return Invitation.objects.of(self.actor.organization_id)
+        return Invitation.objects.visible_to(self.actor)
 
     @extend_schema(
         request=InviteSerializer,
