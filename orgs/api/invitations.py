@@ -46,6 +46,7 @@ class InvitationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgVie
         request=InviteSerializer,
         responses={
             201: InvitationSerializer,
+            404: refusal("not_found", "There is no such team."),
             409: refusal("invitation_pending", "This address is invited already."),
         },
         examples=[
