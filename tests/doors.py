@@ -176,10 +176,10 @@ DOORS: dict[str, Door] = {
     "DELETE /api/v1/teams/<pk>/": Door("team.manage", "team"),
     "GET /api/v1/teams/<pk>/members/": Door("member.view", "team"),
     "POST /api/v1/teams/<pk>/members/": Door("team.manage", "team", body=joining),
-    "PATCH /api/v1/team-members/<pk>/": shared(
+    "PATCH /api/v1/team-members/<pk>/": Door(
         "team.manage", "team_member", body=lambda w: {"lead": True}
     ),
-    "DELETE /api/v1/team-members/<pk>/": shared("team.manage", "team_member"),
+    "DELETE /api/v1/team-members/<pk>/": Door("team.manage", "team_member"),
     "GET /api/v1/projects/": shared("project.view"),
     "POST /api/v1/projects/": Door("project.manage", body=lambda w: {"name": "New"}),
     "GET /api/v1/projects/<pk>/": shared("project.view", "home"),
