@@ -15,7 +15,7 @@ class StoredAnswer(TenantModel):
     Without organization it is a person's own affair: founding one, or answering an invitation.
     """
 
-    organization = models.ForeignKey(
+    organization = models.ForeignKey(  # type: ignore[assignment]  # may be none, unlike its base's
         "orgs.Organization", models.CASCADE, related_name="+", null=True, blank=True
     )
 

@@ -134,7 +134,7 @@ def test_a_role_change_takes_effect_on_the_open_pages_next_request(organization,
     client = client_of(builder)
     assert client.get("/workflows/import/").status_code == 200
 
-    change_role(actor=owner, membership_id=membership_of(builder).pk, role="member")
+    change_role(actor=owner, membership_id=membership_of(builder).pk, role="guest")
 
     assert client.post("/workflows/import/", {"import": "1"}).status_code == 403
     assert client.post("/api/v1/workflows/import/", {}).status_code == 403
