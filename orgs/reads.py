@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -41,8 +40,9 @@ def last_seen(user: User) -> datetime | None:
     return user.last_login
 
 
-def teams_with_size(organization_id: UUID) -> QuerySet[Team]:
-    return Team.objects.of(organization_id).annotate(size=Count("members"))
+def teams_with_size(actor: Actor) -> QuerySet[Team]:
+    rows: QuerySet[Team] = Team.objects.visible_to(actor)
+    return rows.annotate(size=Count("members"))
 
 
 def people_of(team: Team) -> QuerySet[TeamMembership]:

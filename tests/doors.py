@@ -169,12 +169,12 @@ DOORS: dict[str, Door] = {
     "POST /api/v1/invitations/mine/<pk>/decline/": Door(
         "", "invitation", person=True, own=frozenset({404})
     ),
-    "GET /api/v1/teams/": Door("org.view"),
+    "GET /api/v1/teams/": Door("member.view"),
     "POST /api/v1/teams/": Door("team.manage", body=lambda w: {"name": "New"}),
-    "GET /api/v1/teams/<pk>/": Door("org.view", "team"),
+    "GET /api/v1/teams/<pk>/": Door("member.view", "team"),
     "PATCH /api/v1/teams/<pk>/": Door("team.manage", "team", body=lambda w: {"name": "New"}),
     "DELETE /api/v1/teams/<pk>/": Door("team.manage", "team"),
-    "GET /api/v1/teams/<pk>/members/": Door("org.view", "team"),
+    "GET /api/v1/teams/<pk>/members/": Door("member.view", "team"),
     "POST /api/v1/teams/<pk>/members/": Door("team.manage", "team", body=joining),
     "PATCH /api/v1/team-members/<pk>/": Door(
         "team.manage", "team_member", body=lambda w: {"lead": True}
@@ -183,12 +183,12 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/projects/": shared("project.view"),
     "POST /api/v1/projects/": Door("project.manage", body=lambda w: {"name": "New"}),
     "GET /api/v1/projects/<pk>/": shared("project.view", "home"),
-    "PATCH /api/v1/projects/<pk>/": Door(
+    "PATCH /api/v1/projects/<pk>/": shared(
         "project.manage", "project", body=lambda w: {"name": "New"}
     ),
-    "DELETE /api/v1/projects/<pk>/": Door("project.manage", "project"),
-    "POST /api/v1/projects/<pk>/archive/": Door("project.manage", "project"),
-    "POST /api/v1/projects/<pk>/unarchive/": Door("project.manage", "project"),
+    "DELETE /api/v1/projects/<pk>/": shared("project.manage", "project"),
+    "POST /api/v1/projects/<pk>/archive/": shared("project.manage", "project"),
+    "POST /api/v1/projects/<pk>/unarchive/": shared("project.manage", "project"),
     "GET /api/v1/archives/": Door("org.close"),
     "POST /api/v1/archives/": Door("org.close", own=frozenset({202})),
     "GET /api/v1/archives/<pk>/": Door("org.close", "archive"),
@@ -323,8 +323,10 @@ DOORS: dict[str, Door] = {
     "POST /organization/switch/": Door(
         body=lambda w: {"organization": str(w.organization.pk)}, alone=frozenset({302})
     ),
-    "GET /organizations/new/": Door(),
-    "POST /organizations/new/": Door(body=lambda w: {"name": "Another"}),
+    "GET /organizations/new/": Door(alone=frozenset({200})),
+    "POST /organizations/new/": Door(
+        body=lambda w: {"name": "Another"}, alone=frozenset({302})
+    ),
     "GET /organization/danger/": Door("org.view"),
     "POST /organization/close/": Door("org.close", body=closing),
     "POST /organization/keep/": Door("org.close"),
@@ -333,15 +335,15 @@ DOORS: dict[str, Door] = {
     ),
     "POST /organization/archives/": Door("org.close"),
     "GET /organization/archives/<pk>/download/": Door("org.close", "archive"),
-    "GET /organization/members/": Door("org.view"),
-    "GET /organization/members/<pk>/": Door("org.view", "member"),
+    "GET /organization/members/": shared("member.view"),
+    "GET /organization/members/<pk>/": shared("member.view", "member"),
     "GET /organization/invitations/": Door("member.manage"),
     "POST /organization/invitations/": Door("member.manage", body=invited),
     "POST /organization/invitations/<pk>/resend/": Door("member.manage", "invitation"),
     "POST /organization/invitations/<pk>/revoke/": Door("member.manage", "invitation"),
-    "GET /organization/teams/": Door("org.view"),
+    "GET /organization/teams/": Door("member.view"),
     "POST /organization/teams/": Door("team.manage", body=lambda w: {"name": "New"}),
-    "GET /organization/teams/<pk>/": Door("org.view", "team"),
+    "GET /organization/teams/<pk>/": Door("member.view", "team"),
     "POST /organization/teams/<pk>/": Door(
         "team.manage", "team", body=lambda w: {"name": "New"}
     ),
@@ -351,19 +353,19 @@ DOORS: dict[str, Door] = {
     "POST /organization/team-members/<pk>/lead/": Door(
         "team.manage", "team_member", body=lambda w: {"lead": "1"}
     ),
-    "GET /organization/projects/": Door("workflow.view"),
+    "GET /organization/projects/": shared("project.view"),
     "POST /organization/projects/": Door("project.manage", body=lambda w: {"name": "New"}),
-    "GET /organization/projects/<pk>/": Door("workflow.view", "project"),
-    "POST /organization/projects/<pk>/": Door(
+    "GET /organization/projects/<pk>/": shared("project.view", "project"),
+    "POST /organization/projects/<pk>/": shared(
         "project.manage", "project", body=lambda w: {"name": "New"}
     ),
-    "POST /organization/projects/<pk>/archive/": Door("project.manage", "project"),
-    "POST /organization/projects/<pk>/unarchive/": Door("project.manage", "project"),
-    "POST /organization/projects/<pk>/delete/": Door("project.manage", "project"),
-    "GET /invitation/<secret>/": Door(),
-    "POST /invitation/accept/": Door(),
-    "POST /invitation/decline/": Door(),
-    "POST /invitation/put-away/": Door(),
+    "POST /organization/projects/<pk>/archive/": shared("project.manage", "project"),
+    "POST /organization/projects/<pk>/unarchive/": shared("project.manage", "project"),
+    "POST /organization/projects/<pk>/delete/": shared("project.manage", "project"),
+    "GET /invitation/<secret>/": Door(alone=frozenset({302})),
+    "POST /invitation/accept/": Door(alone=frozenset({302})),
+    "POST /invitation/decline/": Door(alone=frozenset({302})),
+    "POST /invitation/put-away/": Door(alone=frozenset({302})),
     "POST /organization/members/<pk>/role/": Door(
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),

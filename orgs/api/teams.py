@@ -34,17 +34,17 @@ class TeamViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
 
     serializer_class = TeamSerializer
     verbs = {
-        "list": "org.view",
-        "retrieve": "org.view",
-        "members": "org.view",
-        "add_member": "org.view",  # a lead may too: the action asks
+        "list": "member.view",
+        "retrieve": "member.view",
+        "members": "member.view",
+        "add_member": "member.view",  # a lead may too: the action asks
         "*": "team.manage",
     }
     queryset = Team.objects.none()
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> QuerySet[Team]:
-        return teams_with_size(self.actor.organization_id)
+        return teams_with_size(self.actor)
 
     @extend_schema(
         request=TeamSerializer, responses={201: TeamSerializer, 409: TAKEN}, examples=[NEW]
@@ -99,7 +99,7 @@ class TeamMemberViewSet(OrgViewSet):
     """One person in one team."""
 
     serializer_class = TeamMemberSerializer
-    verbs = {"*": "org.view"}  # a lead may, and anybody may leave: the actions ask
+    verbs = {"*": "member.view"}  # a lead may, and anybody may leave: the actions ask
     queryset = TeamMembership.objects.none()
     lookup_value_converter = "uuid"
 

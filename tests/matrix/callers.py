@@ -40,8 +40,14 @@ BEYOND_A_PROJECT = {
 }
 """What speaks of the whole organization, so no key is told, whatever its scopes."""
 IN_A_PROJECT = frozenset({"workflow", "version", "run"})
-LEAVING = frozenset({"DELETE /api/v1/members/<pk>/", "POST /organization/members/<pk>/remove/"})
-"""Whoever a row of membership is about may leave by it; the worlds' row is the member's."""
+LEAVING = {
+    Role.MEMBER: {"DELETE /api/v1/members/<pk>/", "POST /organization/members/<pk>/remove/"},
+    Role.BUILDER: {
+        "DELETE /api/v1/team-members/<pk>/",
+        "POST /organization/team-members/<pk>/remove/",
+    },
+}
+"""Whoever a row of membership is about may leave by it; whose rows the worlds' are."""
 Expected = Callable[[str, Door], frozenset[int] | set[int]]
 
 
@@ -84,7 +90,7 @@ def by_role(role: str) -> Expected:
             return told
         if not door.verb or role in VERBS[door.verb]:
             return door.own
-        if name in LEAVING and role == Role.MEMBER:
+        if name in LEAVING.get(Role(role), set()):
             return door.own
         return frozenset({door.guest if role == Role.GUEST else REFUSED})
 
