@@ -54,8 +54,6 @@ STAFF_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
         "orgs.view_membership",
         "orgs.view_team",
         "orgs.view_project",
-        "orgs.view_projectgrant",
-        "orgs.view_projectteamgrant",
         "orgs.view_invitation",
         "orgs.view_ssoconnection",
         "orgs.view_ssodomain",
