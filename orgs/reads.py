@@ -41,8 +41,9 @@ def last_seen(user: User) -> datetime | None:
     return user.last_login
 
 
-def teams_with_size(organization_id: UUID) -> QuerySet[Team]:
-    return Team.objects.of(organization_id).annotate(size=Count("members"))
+def teams_with_size(actor: Actor) -> QuerySet[Team]:
+    """Guests see none: who else is there is not theirs to know."""
+    return Team.objects.visible_to(actor).annotate(size=Count("members"))
 
 
 def people_of(team: Team) -> QuerySet[TeamMembership]:

@@ -169,17 +169,17 @@ DOORS: dict[str, Door] = {
     "POST /api/v1/invitations/mine/<pk>/decline/": Door(
         "", "invitation", person=True, own=frozenset({404})
     ),
-    "GET /api/v1/teams/": Door("org.view"),
+    "GET /api/v1/teams/": shared("member.view"),
     "POST /api/v1/teams/": Door("team.manage", body=lambda w: {"name": "New"}),
-    "GET /api/v1/teams/<pk>/": Door("org.view", "team"),
+    "GET /api/v1/teams/<pk>/": shared("member.view", "team"),
     "PATCH /api/v1/teams/<pk>/": Door("team.manage", "team", body=lambda w: {"name": "New"}),
     "DELETE /api/v1/teams/<pk>/": Door("team.manage", "team"),
-    "GET /api/v1/teams/<pk>/members/": Door("org.view", "team"),
-    "POST /api/v1/teams/<pk>/members/": Door("team.manage", "team", body=joining),
-    "PATCH /api/v1/team-members/<pk>/": Door(
+    "GET /api/v1/teams/<pk>/members/": shared("member.view", "team"),
+    "POST /api/v1/teams/<pk>/members/": shared("team.manage", "team", body=joining),
+    "PATCH /api/v1/team-members/<pk>/": shared(
         "team.manage", "team_member", body=lambda w: {"lead": True}
     ),
-    "DELETE /api/v1/team-members/<pk>/": Door("team.manage", "team_member"),
+    "DELETE /api/v1/team-members/<pk>/": shared("team.manage", "team_member"),
     "GET /api/v1/projects/": shared("project.view"),
     "POST /api/v1/projects/": Door("project.manage", body=lambda w: {"name": "New"}),
     "GET /api/v1/projects/<pk>/": shared("project.view", "home"),
@@ -334,27 +334,27 @@ DOORS: dict[str, Door] = {
     "POST /organization/archives/": Door("org.close"),
     "GET /organization/archives/<pk>/download/": Door("org.close", "archive"),
     "GET /organization/members/": Door("org.view"),
-    "GET /organization/members/<pk>/": Door("org.view", "member"),
+    "GET /organization/members/<pk>/": shared("member.view", "member"),
     "GET /organization/invitations/": Door("member.manage"),
     "POST /organization/invitations/": Door("member.manage", body=invited),
     "POST /organization/invitations/<pk>/resend/": Door("member.manage", "invitation"),
     "POST /organization/invitations/<pk>/revoke/": Door("member.manage", "invitation"),
-    "GET /organization/teams/": Door("org.view"),
+    "GET /organization/teams/": shared("member.view"),
     "POST /organization/teams/": Door("team.manage", body=lambda w: {"name": "New"}),
-    "GET /organization/teams/<pk>/": Door("org.view", "team"),
-    "POST /organization/teams/<pk>/": Door(
+    "GET /organization/teams/<pk>/": shared("member.view", "team"),
+    "POST /organization/teams/<pk>/": shared(
         "team.manage", "team", body=lambda w: {"name": "New"}
     ),
     "POST /organization/teams/<pk>/delete/": Door("team.manage", "team"),
     "POST /organization/teams/<pk>/members/": Door("team.manage", "team", body=joining),
-    "POST /organization/team-members/<pk>/remove/": Door("team.manage", "team_member"),
+    "POST /organization/team-members/<pk>/remove/": shared("team.manage", "team_member"),
     "POST /organization/team-members/<pk>/lead/": Door(
         "team.manage", "team_member", body=lambda w: {"lead": "1"}
     ),
-    "GET /organization/projects/": Door("workflow.view"),
+    "GET /organization/projects/": shared("project.view"),
     "POST /organization/projects/": Door("project.manage", body=lambda w: {"name": "New"}),
-    "GET /organization/projects/<pk>/": Door("workflow.view", "project"),
-    "POST /organization/projects/<pk>/": Door(
+    "GET /organization/projects/<pk>/": shared("project.view", "project"),
+    "POST /organization/projects/<pk>/": shared(
         "project.manage", "project", body=lambda w: {"name": "New"}
     ),
     "POST /organization/projects/<pk>/archive/": Door("project.manage", "project"),

@@ -34,17 +34,18 @@ class TeamViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
 
     serializer_class = TeamSerializer
     verbs = {
-        "list": "org.view",
-        "retrieve": "org.view",
-        "members": "org.view",
+        "list": "member.view",
+        "retrieve": "member.view",
+        "members": "member.view",
         "add_member": "org.view",  # a lead may too: the action asks
         "*": "team.manage",
     }
+    granted = frozenset({"list", "retrieve", "members"})
     queryset = Team.objects.none()
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> QuerySet[Team]:
-        return teams_with_size(self.actor.organization_id)
+        return teams_with_size(self.actor)
 
     @extend_schema(
         request=TeamSerializer, responses={201: TeamSerializer, 409: TAKEN}, examples=[NEW]

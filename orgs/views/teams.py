@@ -32,7 +32,7 @@ def teams(request: HttpRequest) -> HttpResponse:
         if form.is_valid() and (team := _saved(form, actor)):
             messages.success(request, _("The team is made."))
             return redirect("organization_team", team.pk)
-    rows, more = newest(teams_with_size(actor.organization_id), request)
+    rows, more = newest(teams_with_size(actor), request)
     context: dict[str, Any] = {
         "title": _("Organization"),
         "teams": rows,

@@ -29,8 +29,9 @@ from tests.worlds import World
 AUTH = "/api/v1/auth/app/v1"
 INVENTED = "lw_aaaaaaaa_" + "x" * 43
 UNAUTHORIZED, SIGN_IN = 401, 302
-OWN_AFFAIRS = (" /account/", " /api/v1/account/")
-"""The personal centre: nobody needs an organization for it."""
+OWN_AFFAIRS = (" /account/", " /api/v1/account/", " /api/v1/organizations/", " /organizations/new/",
+               " /api/v1/invitations/mine/", " /invitation/")  # fmt: skip
+"""The personal centre, founding and joining: nobody needs an organization for it."""
 BEYOND_A_PROJECT = {
     "GET /api/v1/audit/<pk>/": frozenset({HIDDEN}),
     "GET /api/v1/audit/statistics/": frozenset({REFUSED}),
@@ -39,9 +40,14 @@ BEYOND_A_PROJECT = {
     "GET /api/v1/exports/<pk>/download/": frozenset({REFUSED}),
 }
 """What speaks of the whole organization, so no key is told, whatever its scopes."""
-IN_A_PROJECT = frozenset({"workflow", "version", "run"})
-LEAVING = frozenset({"DELETE /api/v1/members/<pk>/", "POST /organization/members/<pk>/remove/"})
-"""Whoever a row of membership is about may leave by it; the worlds' row is the member's."""
+IN_A_PROJECT = frozenset({"workflow", "version", "run", "home"})
+LEAVING = {
+    "DELETE /api/v1/members/<pk>/": Role.MEMBER,
+    "POST /organization/members/<pk>/remove/": Role.MEMBER,
+    "DELETE /api/v1/team-members/<pk>/": Role.BUILDER,
+    "POST /organization/team-members/<pk>/remove/": Role.BUILDER,
+}
+"""Whoever a row of membership is about may leave by it: whose the worlds' rows are."""
 Expected = Callable[[str, Door], frozenset[int] | set[int]]
 
 
@@ -84,7 +90,7 @@ def by_role(role: str) -> Expected:
             return told
         if not door.verb or role in VERBS[door.verb]:
             return door.own
-        if name in LEAVING and role == Role.MEMBER:
+        if LEAVING.get(name) == role:
             return door.own
         return frozenset({door.guest if role == Role.GUEST else REFUSED})
 
