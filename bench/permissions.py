@@ -164,7 +164,7 @@ def clients(world: World) -> dict[str, Any]:
     made = {}
     for role, user in world.people.items():
         made[role] = Client(headers={"host": "localhost"})
-        made[role].force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        made[role].force_login(user)
     return made
 
 
@@ -200,7 +200,7 @@ def doors(world: World, rounds: int) -> Iterator[Row]:
             def ask(address: str = address, client: Any = client, where: Any = None) -> Any:
                 organization = (where or world.organization).pk
                 answer = client.get(address, headers={"X-Organization": str(organization)})
-                assert answer.status_code == 200, answer.status_code
+                assert answer.status_code == 200, dict(answer.headers)
                 return answer
 
             took = timed(ask, rounds)

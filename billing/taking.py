@@ -27,7 +27,7 @@ def usage_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
 
 def price_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
     rows = Price.objects.filter(organization_id=organization_id)
-    yield from rows.order_by("pk").values().iterator(chunk_size=500)
+    yield from plain_rows(rows, *(field.attname for field in Price._meta.concrete_fields))
 
 
 def contribute() -> None:

@@ -10,6 +10,7 @@ from viewflow.workflow.models import Process
 
 from bpm.models import Comment, Decision, Definition, DefinitionVersion, HumanTask, ProcessInfo
 from orgs.closing import erase_batch, plain_rows, register_erasure, register_source
+from orgs.contents import register_contents
 
 
 def erase_approvals(organization_id: UUID, limit: int) -> int:
@@ -52,7 +53,12 @@ def comment_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
     yield from plain_rows(rows, "id", "task_id", "author_id", "text", "created_at")
 
 
+def count_approvals(project_id: UUID) -> int:
+    return ProcessInfo.objects.filter(project_id=project_id).count()
+
+
 def contribute() -> None:
+    register_contents("approvals", count_approvals)
     register_erasure("approvals", 200, erase_approvals)
     register_source("tasks", task_rows)
     register_source("decisions", decision_rows)

@@ -63,9 +63,9 @@ def write_archive(archive_id: UUID) -> bool:
     actor = system_actor(row.organization_id)
     try:
         with tempfile.SpooledTemporaryFile(IN_MEMORY) as spool:
-            rows = _write(row.organization_id, spool)  # type: ignore[arg-type]  # a binary file
+            rows = _write(row.organization_id, spool)
             spool.seek(0)
-            _keep(actor, row, rows, spool)  # type: ignore[arg-type]  # a binary file
+            _keep(actor, row, rows, spool)
     except BaseException:
         Archive.objects.filter(pk=row.pk, claimed_at=at).update(state=Archive.State.FAILED)
         raise

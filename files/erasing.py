@@ -16,6 +16,7 @@ from orgs.closing import (
     register_erasure,
     register_source,
 )
+from orgs.contents import register_contents
 
 MADE_HERE = (ARCHIVE, EXPORT_KIND)
 """Kinds of files that only repeat what stands elsewhere."""
@@ -48,7 +49,12 @@ def file_contents(organization_id: UUID) -> Iterator[tuple[str, IO[bytes]]]:
             continue
 
 
+def count_files(project_id: UUID) -> int:
+    return StoredFile.objects.filter(project_id=project_id).count()
+
+
 def contribute() -> None:
+    register_contents("files", count_files)
     register_erasure("files", 300, erase_files)
     register_source("files", file_rows)
     register_contents_source("files", file_contents)

@@ -5,7 +5,6 @@ from django.utils.translation import gettext_lazy as _
 from audit.events import register, register_refusal
 
 register("orgs.organization.founded", _("Organization founded"))
-register("orgs.organization.renamed", _("Organization renamed"), before=str, after=str)
 register("orgs.organization.changed", _("Organization changed"))
 register("orgs.organization.closing", _("Organization's end announced"), at=str, reason=str)
 register("orgs.organization.kept", _("Organization kept"))

@@ -60,4 +60,4 @@ def open_projects(actor: Actor) -> QuerySet[Project]:
     So a restricted one is for those who administer it.
     """
     rows: QuerySet[Project] = Project.objects.visible_to(actor, "key.create")
-    return rows.order_by("-is_default", "name")
+    return rows.filter(archived_at=None).order_by("-is_default", "name")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -42,8 +41,8 @@ def last_seen(user: User) -> datetime | None:
 
 
 def teams_with_size(actor: Actor) -> QuerySet[Team]:
-    """Guests see none: who else is there is not theirs to know."""
-    return Team.objects.visible_to(actor).annotate(size=Count("members"))
+    rows: QuerySet[Team] = Team.objects.visible_to(actor)
+    return rows.annotate(size=Count("members"))
 
 
 def people_of(team: Team) -> QuerySet[TeamMembership]:

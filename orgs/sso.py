@@ -12,6 +12,13 @@ from orgs.access import SESSION_KEY, Actor
 from orgs.actions.sso_people import admit_person, note_sign_on
 from orgs.models import Membership, SsoConnection, SsoDomain
 
+EVENTS = {
+    "refused": "orgs.sso.refused",
+    "linked": "orgs.sso.linked",
+    "address_changed": "orgs.sso.address_changed",
+}
+"""What `accounts` tells of, and what the trail calls it."""
+
 
 class SsoDirectory:
     def connection(self, connection_id: UUID, *, lock: bool = False) -> Connection | None:
@@ -40,7 +47,7 @@ class SsoDirectory:
     def note(self, connection: Connection, event: str, user: User | None, **data: Any) -> None:
         actor = Actor(organization_id=connection.organization_id, user_id=user.pk if user else None)
         summary = user.email if user else connection.name
-        note_sign_on(connection.id, actor, event, summary, **data)
+        note_sign_on(EVENTS[event], connection.id, actor, summary, **data)
 
     def enter(self, session: Any, connection: Connection) -> None:
         session[SESSION_KEY] = str(connection.organization_id)

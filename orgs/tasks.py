@@ -44,7 +44,8 @@ def send_invitation(invitation_id: str) -> None:
 
 
 def _mail_invitation(invitation: Invitation, secret: str) -> None:
-    inviter = User.objects.filter(pk=invitation.invited_by_id).first()
+    by = invitation.invited_by_id
+    inviter = User.objects.filter(pk=by).first() if by else None
     context = {
         "organization": invitation.organization.name,
         "inviter": inviter.get_full_name() if inviter else "",

@@ -27,7 +27,7 @@ def entries_visible_to(actor: Actor) -> EntryQuerySet:
     entries = Entry.objects.of(actor.organization_id)
     if not holds(actor, "audit.view"):
         return entries.none()
-    if opens_every_project(actor):
+    if _of_all_projects(actor):
         return entries
     of_the_whole = _starting(_OF_THE_WHOLE) & ~_starting(_OF_PROJECTS)
     return entries.filter(of_the_whole | ~Exists(_closed_projects(actor)))
@@ -37,7 +37,7 @@ def sees_whole_trail(actor: Actor) -> bool:
     """Whether no project keeps the actor out: then counts and exports tell them nothing new."""
     if not holds(actor, "audit.view"):
         return False
-    return opens_every_project(actor) or not _closed_projects(actor).exists()
+    return _of_all_projects(actor) or not _closed_projects(actor).exists()
 
 
 def require_whole_trail(actor: Actor) -> None:
@@ -48,10 +48,16 @@ def require_whole_trail(actor: Actor) -> None:
         )
 
 
+def _of_all_projects(actor: Actor) -> bool:
+    """To a key the trail is the organization's as a whole, like money.
+
+    Programs that keep trails need them whole, and making such a key takes the scope oneself.
+    """
+    return actor.scopes is not None or opens_every_project(actor)
+
+
 def _closed_projects(actor: Actor) -> Any:
     everything = Project.objects.of(actor.organization_id)
-    if actor.scopes is not None:
-        return everything.exclude(pk=actor.project_id)
     return everything.exclude(pk__in=Project.objects.visible_to(actor).values("pk"))
 
 

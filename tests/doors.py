@@ -169,26 +169,26 @@ DOORS: dict[str, Door] = {
     "POST /api/v1/invitations/mine/<pk>/decline/": Door(
         "", "invitation", person=True, own=frozenset({404})
     ),
-    "GET /api/v1/teams/": shared("member.view"),
+    "GET /api/v1/teams/": Door("member.view"),
     "POST /api/v1/teams/": Door("team.manage", body=lambda w: {"name": "New"}),
-    "GET /api/v1/teams/<pk>/": shared("member.view", "team"),
+    "GET /api/v1/teams/<pk>/": Door("member.view", "team"),
     "PATCH /api/v1/teams/<pk>/": Door("team.manage", "team", body=lambda w: {"name": "New"}),
     "DELETE /api/v1/teams/<pk>/": Door("team.manage", "team"),
-    "GET /api/v1/teams/<pk>/members/": shared("member.view", "team"),
-    "POST /api/v1/teams/<pk>/members/": shared("team.manage", "team", body=joining),
-    "PATCH /api/v1/team-members/<pk>/": shared(
+    "GET /api/v1/teams/<pk>/members/": Door("member.view", "team"),
+    "POST /api/v1/teams/<pk>/members/": Door("team.manage", "team", body=joining),
+    "PATCH /api/v1/team-members/<pk>/": Door(
         "team.manage", "team_member", body=lambda w: {"lead": True}
     ),
-    "DELETE /api/v1/team-members/<pk>/": shared("team.manage", "team_member"),
+    "DELETE /api/v1/team-members/<pk>/": Door("team.manage", "team_member"),
     "GET /api/v1/projects/": shared("project.view"),
     "POST /api/v1/projects/": Door("project.manage", body=lambda w: {"name": "New"}),
     "GET /api/v1/projects/<pk>/": shared("project.view", "home"),
-    "PATCH /api/v1/projects/<pk>/": Door(
+    "PATCH /api/v1/projects/<pk>/": shared(
         "project.manage", "project", body=lambda w: {"name": "New"}
     ),
-    "DELETE /api/v1/projects/<pk>/": Door("project.manage", "project"),
-    "POST /api/v1/projects/<pk>/archive/": Door("project.manage", "project"),
-    "POST /api/v1/projects/<pk>/unarchive/": Door("project.manage", "project"),
+    "DELETE /api/v1/projects/<pk>/": shared("project.manage", "project"),
+    "POST /api/v1/projects/<pk>/archive/": shared("project.manage", "project"),
+    "POST /api/v1/projects/<pk>/unarchive/": shared("project.manage", "project"),
     "GET /api/v1/archives/": Door("org.close"),
     "POST /api/v1/archives/": Door("org.close", own=frozenset({202})),
     "GET /api/v1/archives/<pk>/": Door("org.close", "archive"),
@@ -323,8 +323,10 @@ DOORS: dict[str, Door] = {
     "POST /organization/switch/": Door(
         body=lambda w: {"organization": str(w.organization.pk)}, alone=frozenset({302})
     ),
-    "GET /organizations/new/": Door(),
-    "POST /organizations/new/": Door(body=lambda w: {"name": "Another"}),
+    "GET /organizations/new/": Door(alone=frozenset({200})),
+    "POST /organizations/new/": Door(
+        body=lambda w: {"name": "Another"}, alone=frozenset({302})
+    ),
     "GET /organization/danger/": Door("org.view"),
     "POST /organization/close/": Door("org.close", body=closing),
     "POST /organization/keep/": Door("org.close"),
@@ -333,21 +335,21 @@ DOORS: dict[str, Door] = {
     ),
     "POST /organization/archives/": Door("org.close"),
     "GET /organization/archives/<pk>/download/": Door("org.close", "archive"),
-    "GET /organization/members/": Door("org.view"),
+    "GET /organization/members/": shared("member.view"),
     "GET /organization/members/<pk>/": shared("member.view", "member"),
     "GET /organization/invitations/": Door("member.manage"),
     "POST /organization/invitations/": Door("member.manage", body=invited),
     "POST /organization/invitations/<pk>/resend/": Door("member.manage", "invitation"),
     "POST /organization/invitations/<pk>/revoke/": Door("member.manage", "invitation"),
-    "GET /organization/teams/": shared("member.view"),
+    "GET /organization/teams/": Door("member.view"),
     "POST /organization/teams/": Door("team.manage", body=lambda w: {"name": "New"}),
-    "GET /organization/teams/<pk>/": shared("member.view", "team"),
-    "POST /organization/teams/<pk>/": shared(
+    "GET /organization/teams/<pk>/": Door("member.view", "team"),
+    "POST /organization/teams/<pk>/": Door(
         "team.manage", "team", body=lambda w: {"name": "New"}
     ),
     "POST /organization/teams/<pk>/delete/": Door("team.manage", "team"),
     "POST /organization/teams/<pk>/members/": Door("team.manage", "team", body=joining),
-    "POST /organization/team-members/<pk>/remove/": shared("team.manage", "team_member"),
+    "POST /organization/team-members/<pk>/remove/": Door("team.manage", "team_member"),
     "POST /organization/team-members/<pk>/lead/": Door(
         "team.manage", "team_member", body=lambda w: {"lead": "1"}
     ),
@@ -357,13 +359,13 @@ DOORS: dict[str, Door] = {
     "POST /organization/projects/<pk>/": shared(
         "project.manage", "project", body=lambda w: {"name": "New"}
     ),
-    "POST /organization/projects/<pk>/archive/": Door("project.manage", "project"),
-    "POST /organization/projects/<pk>/unarchive/": Door("project.manage", "project"),
-    "POST /organization/projects/<pk>/delete/": Door("project.manage", "project"),
-    "GET /invitation/<secret>/": Door(),
-    "POST /invitation/accept/": Door(),
-    "POST /invitation/decline/": Door(),
-    "POST /invitation/put-away/": Door(),
+    "POST /organization/projects/<pk>/archive/": shared("project.manage", "project"),
+    "POST /organization/projects/<pk>/unarchive/": shared("project.manage", "project"),
+    "POST /organization/projects/<pk>/delete/": shared("project.manage", "project"),
+    "GET /invitation/<secret>/": Door(alone=frozenset({302})),
+    "POST /invitation/accept/": Door(alone=frozenset({302})),
+    "POST /invitation/decline/": Door(alone=frozenset({302})),
+    "POST /invitation/put-away/": Door(alone=frozenset({302})),
     "POST /organization/members/<pk>/role/": Door(
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),

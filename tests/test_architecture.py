@@ -116,6 +116,7 @@ SHARED = {
     "accounts.SecurityEvent": "happened to a person's account, in no organization",
     "accounts.TokenFamily": "a person's signed-in program; it may act in all their organizations",
     "orgs.Organization": "is the tenant itself",
+    "orgs.StoredAnswer": "without an organization it is a person's own request",
     "bpm.Definition": "without an organization it is built in and open to all",
     "bpm.DefinitionVersion": "belongs to its definition, which may be built in",
     "bpm.Candidate": "a word of its task; never read but through it",

@@ -11,6 +11,7 @@ from llm.models import Model, Provider
 from llm.tests.factories import ModelFactory, ProviderFactory
 from orgs.tests.factories import MembershipFactory, OrganizationFactory, person_in
 from tests.doors import DOORS
+from tests.fuzz.place import door_of
 from tests.worlds import make_world
 
 pytestmark = pytest.mark.django_db
@@ -158,7 +159,9 @@ def test_every_list_answers_in_each_order_it_declares(client):
     world = make_world("ALPHA-A")
     client.force_login(world.people["owner"])
     for address in lists():
-        path = address.replace("{}", str(world.rows.workflow.pk))
+        door = door_of("GET", address)
+        row = getattr(world.rows, door.target, None)
+        path = address.replace("{}", str(getattr(row, "pk", world.trace_id)))
         assert client.get(path, {"limit": 1}).status_code == 200, path
         if "ordering" not in query_names()[address, "GET"]:
             continue

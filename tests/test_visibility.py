@@ -319,7 +319,10 @@ def secret_world(organization):
 
 LISTS = (
     "/", "/navigation/", "/workflows/", "/workflows/?q=SECRET", "/runs/", "/inbox/", "/inbox/list/",
-    "/usage/", "/models/", "/organization/", "/trace/?id={trace}", "/api/v1/workflows/",
+    "/usage/", "/models/", "/organization/", "/organization/members/", "/organization/teams/",
+    "/organization/projects/", "/organization/support/", "/keys/", "/audit/", "/audit/statistics/",
+    "/api/v1/members/", "/api/v1/teams/", "/api/v1/projects/", "/api/v1/keys/",
+    "/api/v1/audit/statistics/", "/trace/?id={trace}", "/api/v1/workflows/",
     "/api/v1/workflows/?name=SECRET", "/api/v1/runs/", "/api/v1/runs/?trace_id={trace}",
     "/api/v1/tasks/", "/api/v1/files/", "/api/v1/audit/", "/api/v1/usage/", "/api/v1/ledger/",
     "/api/v1/trace/{trace}/",

@@ -109,7 +109,13 @@ def make_world(mark: str) -> World:
     world.rows.archive = Archive.objects.create(
         organization=organization,
         state=Archive.State.DONE,
-        file=file_of(world.owner, mark.encode(), name=f"{mark}.zip", kind=ARCHIVE),
+        file=file_of(
+            world.owner,
+            mark.encode(),
+            name=f"{mark}.zip",
+            kind=ARCHIVE,
+            content_type="application/zip",
+        ),
         expires_at=now() + timedelta(days=1),
     )
     world.rows.session = UserSession.objects.create(

@@ -16,6 +16,7 @@ SECRETS = {
     "REDIS_URL": "redis://:hush@redis.example:6379/3",
     "SECRET_KEY": "a-long-and-secret-key",
     "SECRET_KEYS": "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+    "JWT_KEYS": "j1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
     "S3_ACCESS_KEY": "access",
     "S3_SECRET_KEY": "secret",
     "EMAIL_URL": "smtp+tls://mailer:hush@mail.example:587",

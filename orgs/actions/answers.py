@@ -9,6 +9,7 @@ the first still live, it finds its claim gone and its work is rolled back.
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils.timezone import now
@@ -28,15 +29,17 @@ def caller_of(actor: Actor) -> str:
     return f"{actor.kind}:{actor.api_key_id or actor.user_id or ''}"
 
 
-def claim_answer(*, actor: Actor, route: str, key: str, digest: str) -> StoredAnswer:
+def claim_answer(
+    *, organization_id: UUID | None, caller: str, route: str, key: str, digest: str
+) -> StoredAnswer:
     """The claim on this key, or, where its `status` is set, the answer that was given.
 
     Raises IdempotencyMismatch for another request under the key, IdempotencyInProgress while the
     first is under way.
     """
     scope = {
-        "organization_id": actor.organization_id,
-        "caller": caller_of(actor),
+        "organization_id": organization_id,
+        "caller": caller,
         "route": route,
         "key": key,
     }

@@ -15,7 +15,15 @@ from orgs.access import Actor, require, system_actor
 from orgs.actions.teams import drop_team
 from orgs.closing import erasures, grace
 from orgs.errors import NotConfirmed, OrganizationClosing
-from orgs.models import ApiKey, Invitation, Membership, Organization, Team
+from orgs.models import (
+    ApiKey,
+    Invitation,
+    Membership,
+    Organization,
+    SsoConnection,
+    SupportAccess,
+    Team,
+)
 
 STEP = 200
 """Rows one step takes away at most, so that no transaction grows with the organization."""
@@ -95,6 +103,8 @@ def _shut(organization_id: UUID) -> int:
     organization.save(update_fields=["closed_at", "updated_at"])
     _note("orgs.organization.closed", system_actor(organization_id), organization)
     ApiKey.objects.of(organization_id).filter(revoked_at=None).update(revoked_at=now())
+    SsoConnection.objects.of(organization_id).update(enabled=False)  # it would let people in again
+    SupportAccess.objects.of(organization_id).running(now()).update(ended_at=now())
     for team in Team.objects.of(organization_id).select_related("group"):
         drop_team(team)
     members, _ = Membership.objects.of(organization_id).delete()

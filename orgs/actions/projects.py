@@ -56,7 +56,6 @@ def update_project(
     description: str | None = None,
     restricted: bool | None = None,
 ) -> Project:
-    require(actor, "project.manage")
     project = _project_of(actor, project_id)
     before = _said(project)
     if name is not None:
@@ -81,7 +80,6 @@ def archive_project(*, actor: Actor, project_id: UUID) -> Project:
 
     Repeating it changes nothing. Raises DefaultProject.
     """
-    require(actor, "project.manage")
     project = _project_of(actor, project_id)
     if project.is_default:
         raise DefaultProject("The default project cannot be archived.")
@@ -96,7 +94,6 @@ def archive_project(*, actor: Actor, project_id: UUID) -> Project:
 @transaction.atomic
 def unarchive_project(*, actor: Actor, project_id: UUID) -> Project:
     """Keys that ended with the archiving stay ended. Repeating it changes nothing."""
-    require(actor, "project.manage")
     project = _project_of(actor, project_id)
     if project.archived_at is not None:
         project.archived_at = None
@@ -108,7 +105,6 @@ def unarchive_project(*, actor: Actor, project_id: UUID) -> Project:
 @transaction.atomic
 def delete_project(*, actor: Actor, project_id: UUID) -> None:
     """Raises ProjectNotEmpty, with what is in it by kind, and DefaultProject."""
-    require(actor, "project.manage")
     project = _project_of(actor, project_id)
     if project.is_default:
         raise DefaultProject("The default project cannot be deleted.")
@@ -122,12 +118,12 @@ def delete_project(*, actor: Actor, project_id: UUID) -> None:
 
 
 def _project_of(actor: Actor, project_id: UUID) -> Project:
-    rows = Project.objects.of(actor.organization_id).select_for_update()
-    project = rows.filter(pk=project_id).first()
-    if project is None:
+    """Locked, and the actor may manage it: by role or by a right on it."""
+    if not Project.objects.visible_to(actor).filter(pk=project_id).exists():
         raise NotFound("There is no such project.")
-    found: Project = project
-    return found
+    project: Project = Project.objects.select_for_update().get(pk=project_id)
+    require(actor, "project.manage", project)
+    return project
 
 
 def _named(name: str) -> str:

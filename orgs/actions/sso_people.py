@@ -41,7 +41,14 @@ def admit_person(*, connection: Connection, user: User, claims: Mapping[str, Any
     elif row.role_map and member.role not in (role, Role.OWNER):
         by = system_actor(row.organization_id)
         member = change_role(actor=by, membership_id=member.pk, role=role)
-    note_sign_on(connection.id, actor, "signed_in", row.name, user=str(user.pk), role=member.role)
+    note_sign_on(
+        "orgs.sso.signed_in",
+        connection.id,
+        actor,
+        row.name,
+        user=str(user.pk),
+        role=member.role,
+    )
     found: Membership = member
     return found
 
@@ -68,11 +75,11 @@ def groups_in(claims: Mapping[str, Any], name: str) -> set[str]:
     return {one for one in value if isinstance(one, str)} if isinstance(value, list) else set()
 
 
-def note_sign_on(connection_id: UUID, actor: Actor, event: str, summary: str, **data: Any) -> None:
+def note_sign_on(event: str, connection_id: UUID, actor: Actor, summary: str, **data: Any) -> None:
     """`before` and `after` of the data are an address that changed."""
     before, after = ({"email": data.pop(name, "")} for name in ("before", "after"))
     record(
-        f"orgs.sso.{event}",
+        event,
         actor=actor,
         target_type="sso_connection",
         target_id=connection_id,

@@ -16,28 +16,22 @@ from rest_framework.views import APIView
 
 from core.conditions import ConditionalView
 from orgs.access import Actor, actor_of, require
-from orgs.api.once import HEADER, answering_once, idempotency_key
+from orgs.actions.answers import caller_of
+from orgs.api.once import AnsweringOnce
 from orgs.api.rates import measure_stranger
 from orgs.cors import MARK
 from orgs.models import Organization
 
-_NEVER: frozenset[str] = frozenset()
 
-
-class OrgAccess(ConditionalView):
+class OrgAccess(ConditionalView, AnsweringOnce):
     """Mixin: sets `self.actor`; checks `verbs[action]`, else `verbs["*"]`, before anything runs.
 
     A guest holds no verb, but may list and read what was shared: such actions are named in
     `granted`, and their querysets narrow to the grants.
-
-    Of POSTs, `own_keys` names those whose action knows idempotency keys itself, `apart` those
-    that ask a far server and must not hold a transaction meanwhile.
     """
 
     verbs: ClassVar[Mapping[str, str]] = {}
     granted: ClassVar[frozenset[str]] = frozenset()
-    own_keys: ClassVar[frozenset[str]] = _NEVER
-    apart: ClassVar[frozenset[str]] = _NEVER
     actor: Actor
     verb_asked: str
     """What this request needs: a key that may change a thing need not list it to find it."""
@@ -54,7 +48,7 @@ class OrgAccess(ConditionalView):
                 raise exceptions.MethodNotAllowed(str(request.method))
             require(self.actor, self.verb_asked)
         self.take_conditions(request)
-        self._answer_once(request, name)
+        self.answer_once(request, name, self.actor.organization_id, caller_of(self.actor))
 
     def perform_authentication(self, request: Request) -> None:
         """Count whoever asks before anybody is turned away, so that guessing is counted too."""
@@ -77,15 +71,6 @@ class OrgAccess(ConditionalView):
 
     def _name(self, request: Request) -> str:
         return getattr(self, "action", None) or (request.method or "").lower()
-
-    def _answer_once(self, request: Request, name: str) -> None:
-        """Wrap a POST under a key; DRF looks the handler up after this."""
-        post: Any = getattr(self, "post", None)
-        if request.method != "POST" or HEADER not in request.headers or post is None:
-            return
-        idempotency_key(request)
-        if name not in self.own_keys:
-            self.post = answering_once(post, self.actor, apart=name in self.apart)
 
 
 class OrgAPIView(OrgAccess, APIView):

@@ -40,12 +40,13 @@ class InvitationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgVie
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> QuerySet[Invitation]:
-        return Invitation.objects.of(self.actor.organization_id)
+        return Invitation.objects.visible_to(self.actor)
 
     @extend_schema(
         request=InviteSerializer,
         responses={
             201: InvitationSerializer,
+            404: refusal("not_found", "There is no such team."),
             409: refusal("invitation_pending", "This address is invited already."),
         },
         examples=[

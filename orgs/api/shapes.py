@@ -104,7 +104,9 @@ class MemberDetailSerializer(MembershipSerializer):
     keys = serializers.IntegerField(read_only=True, help_text="Live keys the person made.")
     last_seen_at = serializers.DateTimeField(read_only=True, allow_null=True)
 
-    class Meta(MembershipSerializer.Meta):
+    class Meta:
+        model = Membership
+        read_only_fields = ("id", "user", "created_at")
         fields = (*MembershipSerializer.Meta.fields, "teams", "keys", "last_seen_at")
 
 

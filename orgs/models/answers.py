@@ -10,7 +10,14 @@ from core.secrets import SecretField
 
 
 class StoredAnswer(TenantModel):
-    """One POST of one caller under one key. Without `status` it is still being worked on."""
+    """One POST of one caller under one key. Without `status` it is still being worked on.
+
+    Without organization it is a person's own affair: founding one, or answering an invitation.
+    """
+
+    organization = models.ForeignKey(  # type: ignore[assignment]  # may be none, unlike its base's
+        "orgs.Organization", models.CASCADE, related_name="+", null=True, blank=True
+    )
 
     caller = models.CharField(_("caller"), max_length=48)
     route = models.CharField(_("route"), max_length=300)
@@ -29,6 +36,11 @@ class StoredAnswer(TenantModel):
         constraints = (
             models.UniqueConstraint(
                 name="stored_answer_once", fields=("organization", "caller", "route", "key")
+            ),
+            models.UniqueConstraint(
+                name="persons_answer_once",
+                fields=("caller", "route", "key"),
+                condition=models.Q(organization=None),
             ),
         )
 

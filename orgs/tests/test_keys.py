@@ -81,7 +81,8 @@ def test_a_key_is_made_in_no_other_project(organization, which):
 
     response = client_of(organization).post("/api/v1/keys/", body)
 
-    assert response.json()["code"] == "not_found"
+    said = {"foreign": "not_found", "archived": "project_archived"}
+    assert response.json()["code"] == said[which]
     assert not ApiKey.objects.exists()
 
 

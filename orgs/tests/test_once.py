@@ -59,6 +59,18 @@ def test_the_same_request_again_is_the_same_answer(client):
     assert Entry.objects.filter(action="orgs.key.created").count() == 1
 
 
+def test_an_organization_is_founded_once(client):
+    body = {"name": "Northwind"}
+    before = Organization.objects.count()
+
+    first, again = (post(client, "one", body, "/api/v1/organizations/") for _ in range(2))
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert Organization.objects.count() == before + 1
+
+
 def test_the_order_of_fields_makes_no_other_request(client):
     post(client, "one")
 
@@ -160,7 +172,15 @@ def owner(organization):
 
 
 def claim(actor, digest="d"):
-    return claim_answer(actor=actor, route="POST /x/", key="one", digest=digest)
+    return claim_answer(**scope(actor), key="one", digest=digest)
+
+
+def scope(actor):
+    return {
+        "organization_id": actor.organization_id,
+        "caller": caller_of(actor),
+        "route": "POST /x/",
+    }
 
 
 def test_a_second_request_meanwhile_is_told_so(owner):
@@ -207,7 +227,7 @@ def test_callers_are_told_apart(organization):
 
 def test_old_answers_go_in_batches(owner):
     for number in range(5):
-        row = claim_answer(actor=owner, route="POST /x/", key=str(number), digest="d")
+        row = claim_answer(**scope(owner), key=str(number), digest="d")
         keep_answer(row, status=201, body="")
     StoredAnswer.objects.exclude(key="4").update(expires_at=now())
 

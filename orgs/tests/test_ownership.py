@@ -132,12 +132,12 @@ def test_settings_that_are_none_are_refused(organization, owner, changes):
 def test_a_role_change_takes_effect_on_the_open_pages_next_request(organization, owner):
     builder = actor_in(organization, "builder")
     client = client_of(builder)
-    assert client.get("/keys/new/").status_code == 200
+    assert client.get("/workflows/import/").status_code == 200
 
-    change_role(actor=owner, membership_id=membership_of(builder).pk, role="member")
+    change_role(actor=owner, membership_id=membership_of(builder).pk, role="guest")
 
-    assert client.post("/keys/new/", {"name": "n", "scopes": ["run.view"]}).status_code == 403
-    assert client.get("/api/v1/keys/").status_code == 403
+    assert client.post("/workflows/import/", {"import": "1"}).status_code == 403
+    assert client.post("/api/v1/workflows/import/", {}).status_code == 403
 
 
 def test_the_only_owner_cannot_close_their_account_and_others_take_their_leave(organization):

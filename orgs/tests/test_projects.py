@@ -88,7 +88,7 @@ def test_a_project_with_something_in_it_is_not_deleted(owner, project):
     with pytest.raises(ProjectNotEmpty) as refused:
         delete_project(actor=owner, project_id=project.pk)
 
-    assert refused.value.detail["holds"] == {"keys": 1, "workflows": 1}
+    assert refused.value.detail["holds"] == {"files": 1, "keys": 1, "workflows": 1}
     assert Workflow.objects.get().project_id == project.pk
     assert version.workflow.project_id == project.pk
 

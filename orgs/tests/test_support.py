@@ -134,7 +134,7 @@ def test_acting_is_an_administrators_work_without_people_keys_and_money(operator
 
     before = list(Membership.objects.values())
     for path, given in (
-        ("/organization/members/", {"email": operator.email, "role": "owner"}),
+        ("/organization/invitations/", {"email": operator.email, "role": "owner"}),
         (f"/organization/members/{other.pk}/role/", {"role": "owner"}),
         ("/organization/", {"name": "Mine"}),
         ("/keys/new/", {"name": "k", "scopes": ["run.view"], "lifetime": "30"}),

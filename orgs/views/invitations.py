@@ -26,7 +26,7 @@ def invitations(request: HttpRequest) -> HttpResponse:
     form = InvitationForm(request.POST or None, actor=actor)
     if request.method == "POST" and form.is_valid() and _invite(request, form):
         return redirect("organization_invitations")
-    rows, more = newest(Invitation.objects.of(actor.organization_id), request)
+    rows, more = newest(Invitation.objects.visible_to(actor), request)
     context: dict[str, Any] = {
         "title": _("Organization"),
         "form": form,

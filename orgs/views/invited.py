@@ -54,7 +54,8 @@ def invitation(request: HttpRequest) -> HttpResponse:
     found = _meant(request, request.GET.get("id", ""))
     context: dict[str, Any] = {"title": _("Invitation"), "invitation": found}
     if found is not None:
-        inviter = User.objects.filter(pk=found.invited_by_id).first()
+        by = found.invited_by_id
+        inviter = User.objects.filter(pk=by).first() if by else None
         context |= {"inviter": inviter, "state": _state(found), "mine": _is_mine(request, found)}
     return render(request, "orgs/invitation.html", context)
 
@@ -63,7 +64,7 @@ def _meant(request: HttpRequest, named: str) -> Invitation | None:
     """The invitation of the opened link, or one to the signed-in person that is named by its id."""
     if named and request.user.is_authenticated:
         try:
-            rows = invitations_for(cast(User, request.user)).filter(pk=UUID(named))
+            rows = invitations_for(request.user).filter(pk=UUID(named))
         except ValueError:
             return None
         return rows.first()
@@ -79,7 +80,7 @@ def _is_mine(request: HttpRequest, found: Invitation) -> bool:
     """Whether the signed-in account has the invited address, be it proven or just now."""
     if not request.user.is_authenticated:
         return False
-    user = cast(User, request.user)
+    user = request.user
     return found.email.lower() in {user.email.lower(), *verified_addresses(user)}
 
 

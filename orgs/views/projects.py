@@ -68,7 +68,7 @@ def project(request: HttpRequest, pk: UUID) -> HttpResponse:
     first = {name: getattr(found, name) for name in ("name", "description", "restricted")}
     form = ProjectForm(request.POST or None, initial=first)
     if request.method == "POST":
-        require(actor, "project.manage")
+        require(actor, "project.manage", found)
         if form.is_valid() and _saved(form, actor, pk):
             messages.success(request, _("The project is changed."))
             return redirect("organization_project", pk)
@@ -86,7 +86,7 @@ def project(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 @require_POST
-@page("project.manage")
+@page("org.view")
 def archive(request: HttpRequest, pk: UUID) -> HttpResponse:
     actions.archive_project(actor=request.actor, project_id=pk)  # type: ignore[attr-defined]
     messages.success(request, _("The project is archived."))
@@ -94,7 +94,7 @@ def archive(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 @require_POST
-@page("project.manage")
+@page("org.view")
 def unarchive(request: HttpRequest, pk: UUID) -> HttpResponse:
     actions.unarchive_project(actor=request.actor, project_id=pk)  # type: ignore[attr-defined]
     messages.success(request, _("The project is back."))
@@ -102,7 +102,7 @@ def unarchive(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 @require_POST
-@page("project.manage")
+@page("org.view")
 def delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     try:
         actions.delete_project(actor=request.actor, project_id=pk)  # type: ignore[attr-defined]

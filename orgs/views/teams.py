@@ -23,7 +23,7 @@ from orgs.reads import people_of, teams_with_size
 
 
 @require_http_methods(["GET", "POST"])
-@page("org.view")
+@page("member.view")
 def teams(request: HttpRequest) -> HttpResponse:
     actor = request.actor  # type: ignore[attr-defined]
     form = TeamForm(request.POST or None)
@@ -57,7 +57,7 @@ def _saved(form: TeamForm, actor: Any, pk: UUID | None = None) -> Team | None:
 
 
 @require_http_methods(["GET", "POST"])
-@page("org.view")
+@page("member.view")
 def team(request: HttpRequest, pk: UUID) -> HttpResponse:
     actor = request.actor  # type: ignore[attr-defined]
     found = Team.objects.visible_to(actor).filter(pk=pk).first()
@@ -94,7 +94,7 @@ def delete_team(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 @require_POST
-@page("org.view")
+@page("member.view")
 def add_person(request: HttpRequest, pk: UUID) -> HttpResponse:
     """A lead may too, so the action asks."""
     member = _uuid(request.POST.get("member", ""))
@@ -104,7 +104,7 @@ def add_person(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 @require_POST
-@page("org.view")
+@page("member.view")
 def remove_person(request: HttpRequest, pk: UUID) -> HttpResponse:
     team_id = _team_of(request, pk)
     actions.remove_from_team(actor=request.actor, team_membership_id=pk)  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from django.db import connection, transaction
 from django.middleware.csrf import get_token
 from django.test import Client, RequestFactory
@@ -20,8 +21,9 @@ from bpm.models import HumanTask
 from bpm.tests.factories import make_task
 from files.models import Export
 from llm.tests.factories import ProviderFactory
+from orgs.actions import create_invitation
 from orgs.models import Role
-from orgs.tests.factories import MembershipFactory
+from orgs.tests.factories import MembershipFactory, OrganizationFactory, actor_in
 from tests.doors import DOORS
 from tests.worlds import World, make_world
 from workflows.models import Event, Run
@@ -134,6 +136,7 @@ def make_place(upstream: str) -> Place:
         "DELETE /api/v1/providers/{id}/": str(
             ProviderFactory(organization=world.organization, name="spare").pk
         ),
+        **_invitations(owner),
         "POST /api/v1/exports/{id}/cancel/": str(_queued_export(world).pk),
         "POST /api/v1/tasks/{id}/release/": str(_claimed_task(world).pk),
     }
@@ -148,6 +151,15 @@ def _confirm(client: Client, user: Any) -> None:
         {"method": "password", "at": time.time() + 3600, "reauthenticated": True}
     ]
     session.save()
+
+
+def _invitations(user: Any) -> dict[str, str]:
+    """One elsewhere, to an address that the person has proven to read."""
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    host = actor_in(OrganizationFactory())
+    pk = str(create_invitation(actor=host, email=user.email, role=Role.MEMBER).pk)
+    mine = "POST /api/v1/invitations/mine/{id}"
+    return {f"{mine}/accept/": pk, f"{mine}/decline/": pk}
 
 
 def _queued_export(world: World) -> Export:

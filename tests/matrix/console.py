@@ -18,7 +18,8 @@ from tests.matrix.walking import Findings, Worlds, judge, untouched
 SIGN_IN = 302
 LETTERS = {"view": "v", "add": "a", "change": "c", "delete": "d"}
 SUPERUSERS_ALONE = frozenset({"auth.Group", "account.EmailAddress", "mfa.Authenticator",
-                              "usersessions.UserSession", "socialaccount.SocialAccount"})  # fmt: skip
+                              "usersessions.UserSession",
+                              "socialaccount.SocialAccount"})  # fmt: skip
 """Whoever writes here could become anybody: a permission of the model does not suffice."""
 
 MODELS: dict[str, str] = {

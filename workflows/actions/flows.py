@@ -11,8 +11,10 @@ from django.db import transaction
 from django.utils.timezone import now
 
 from audit.actions import record
+from bpm.models import ProcessInfo
 from core.errors import NotFound, PermissionRefused
 from files.actions import store_file
+from files.models import StoredFile
 from orgs.access import Actor, require
 from orgs.projects import project_of, refuse_archived
 from workflows.dify import Imported, load_flow
@@ -128,11 +130,12 @@ def move_workflow(*, actor: Actor, workflow_id: UUID, project_id: UUID) -> Workf
     assert workflow is not None  # noqa: S101 - named, so found or refused
     if actor.api_key_id is not None:
         raise PermissionRefused("Only a person can move a workflow between projects.")
-    target = project_of(actor, project_id)
+    target = project_of(actor, project_id, "workflow.edit")
     workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
     if workflow.project_id != target:
         before, workflow.project_id = workflow.project_id, target
         workflow.save(update_fields=["project", "updated_at"])
+        _take_along(workflow, target)
         record(
             "workflows.workflow.moved",
             actor=actor,
@@ -143,6 +146,15 @@ def move_workflow(*, actor: Actor, workflow_id: UUID, project_id: UUID) -> Workf
             after={"project": str(target)},
         )
     return workflow
+
+
+def _take_along(workflow: Workflow, project_id: UUID) -> None:
+    """Its files and what it asks of people now; what was decided stays where it was decided."""
+    versions = WorkflowVersion.objects.filter(workflow=workflow)
+    StoredFile.objects.filter(pk__in=versions.values("source_id")).update(project_id=project_id)
+    for run_id in workflow.runs.unfinished().values_list("public_id", flat=True):
+        asked = ProcessInfo.objects.of(workflow.organization_id)
+        asked.filter(subject_id__startswith=f"{run_id}:").update(project_id=project_id)
 
 
 @transaction.atomic

@@ -85,6 +85,7 @@ def test_a_longer_list_takes_no_more_queries(client, organization, address):
         return len(found)
 
     make_runs(organization, 1)
+    client.get("/api/v1/me/")  # the first request of a session notes where it is used
     few = queries()
     for _ in range(5):
         make_runs(organization, 3)
