@@ -108,7 +108,7 @@ def by_scopes(*scopes: str) -> Expected:
             return shut(name, door)
         if door.person or (door.verb and door.verb not in scopes):
             return frozenset({REFUSED, door.guest})  # hidden, or seen by another scope and refused
-        return BEYOND_A_PROJECT.get(name, door.own)
+        return door.own
 
     return expected
 
@@ -135,7 +135,7 @@ def elsewhere(scopes: tuple[str, ...] | None = None) -> Expected:
             return frozenset({REFUSED, HIDDEN})
         if door.target not in {"", "trace"}:
             return frozenset({HIDDEN})
-        return door.own if scopes is None else BEYOND_A_PROJECT.get(name, door.own)
+        return door.own
 
     return expected
 
