@@ -81,6 +81,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "core.middleware.TraceMiddleware",
+    "core.headers.security_headers_middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -194,14 +195,21 @@ EMAIL_CONFIG = env.email_url("EMAIL_URL", default=f"filemail:///{DATA_DIR / 'mai
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Loomwork <loomwork@localhost>")
 
-SESSION_COOKIE_NAME = "loomwork_session"
-CSRF_COOKIE_NAME = "loomwork_csrf"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+# `__Host-`: for this host alone, over TLS alone; a browser takes no other cookie of such a name.
+_HOST = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME = f"{_HOST}loomwork_session"
+CSRF_COOKIE_NAME = f"{_HOST}loomwork_csrf"
+LANGUAGE_COOKIE_NAME = f"{_HOST}loomwork_language"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_HTTPONLY = True  # pages carry the token themselves
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^api/"]  # programs are refused: core/headers.py
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

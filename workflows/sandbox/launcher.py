@@ -115,7 +115,7 @@ class Launcher:
 def _spawn(control: socket.socket) -> subprocess.Popen[bytes]:
     arguments = json.dumps(_options(control.fileno()))
     interpreter = os.path.realpath(sys.executable)
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and code
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and code  # nosec B603
         [interpreter, "-I", "-S", "-c", BOOTSTRAP, str(HERE), arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
