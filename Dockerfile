@@ -20,7 +20,7 @@ COPY . .
 RUN useradd --system --uid 10001 --home-dir /data loomwork \
     && python manage.py collectstatic --noinput \
     && mkdir -p /data/files \
-    && rm -f /data/secret_key /data/secret_keys \
+    && rm -f /data/secret_key /data/secret_keys /data/jwt_keys \
     && chown -R loomwork: /data
 USER 10001
 EXPOSE 8000

@@ -25,7 +25,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.security import visitor_address
 
-COOKIE = "loomwork_device"
+COOKIE = settings.COOKIE_PREFIX + "loomwork_device"
 LIFETIME = 180 * 24 * 3600
 PEOPLE_PER_DEVICE = 8
 _SALT = "accounts.device"

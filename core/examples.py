@@ -23,7 +23,7 @@ BY_NAME: dict[str, Any] = {
     "model": "gpt-4o-mini",
     "base_url": "https://api.provider.example/v1",
     "currency": "USD",
-    "token": "lw_k3yp4x7q_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG",
+    "token": "lw_k3yp4x7q_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG",  # nosec B105 # opens nothing
     "prefix": "k3yp4x7q",
     "scopes": ["run.view", "workflow.run"],
     "reason": "Started with the wrong file.",

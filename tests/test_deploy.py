@@ -116,6 +116,10 @@ def test_the_image_runs_as_nobody_in_particular_and_tells_its_health():
 def test_no_secret_of_a_developer_enters_the_image():
     ignored = (ROOT / ".dockerignore").read_text().split()
     assert {".env", "data", ".git", ".venv"} <= set(ignored)
+    made = re.findall(r'DATA_DIR / "(\w+_keys?)"', (ROOT / "config/settings/base.py").read_text())
+    removed = re.search(r"rm -f (.+) \\", (ROOT / "Dockerfile").read_text())[1].split()
+    assert len(made) == 3
+    assert set(removed) == {f"/data/{name}" for name in made}, "keys of the build stay in the image"
     assert not re.search(r"^SECRET_KEYS?=.", (ROOT / ".env.example").read_text(), re.MULTILINE)
 
 

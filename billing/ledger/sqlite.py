@@ -171,7 +171,7 @@ def _settle(cursor: Any, item: Settlement, at: str) -> Settled | Exception:
 def _available(cursor: Any, wallets: set[UUID]) -> dict[UUID, int]:
     marks = ", ".join(["%s"] * len(wallets))
     cursor.execute(
-        f"SELECT id, balance + credit_limit - held FROM billing_wallet WHERE id IN ({marks})",  # noqa: S608 - only marks  # nosec B608
+        f"SELECT id, balance + credit_limit - held FROM billing_wallet WHERE id IN ({marks})",  # nosec B608 # noqa: S608 - only marks
         [wallet.hex for wallet in wallets],
     )
     return {UUID(wallet): available for wallet, available in cursor.fetchall()}
@@ -180,7 +180,7 @@ def _available(cursor: Any, wallets: set[UUID]) -> dict[UUID, int]:
 def _existing(cursor: Any, items: list[HoldRequest]) -> dict[tuple[UUID, str], Existing]:
     marks = ", ".join(["(%s, %s)"] * len(items))
     cursor.execute(
-        "SELECT wallet_id, billing_ref, id, request_hash, state, captured, answer FROM billing_hold"  # noqa: S608 - only marks  # nosec B608
+        "SELECT wallet_id, billing_ref, id, request_hash, state, captured, answer FROM billing_hold"  # nosec B608 # noqa: S608 - only marks
         f" WHERE live AND (wallet_id, billing_ref) IN (VALUES {marks})",
         [value for item in items for value in (item.wallet_id.hex, item.billing_ref)],
     )

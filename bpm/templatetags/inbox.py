@@ -26,7 +26,7 @@ def markdown(text: str) -> SafeString:
         _parser.render(text), tags=TAGS, attributes={"a": {"href"}, "ol": {"start"}},
         url_schemes={"http", "https", "mailto"}, link_rel="noopener noreferrer nofollow",
     )  # fmt: skip
-    return mark_safe(cleaned)  # noqa: S308 - nh3 has just cleaned it  # nosec B308 B703
+    return mark_safe(cleaned)  # nosec B308 B703 # noqa: S308 - nh3 has just cleaned it
 
 
 @register.filter

@@ -81,11 +81,12 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "core.middleware.TraceMiddleware",
-    "core.headers.security_headers_middleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "core.middleware.privacy_headers_middleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "core.middleware.admin_csp_middleware",
+    "core.refusals.refuse_plain_middleware",
     "core.refusals.limit_body_middleware",
     "core.middleware.rate_headers_middleware",
     "orgs.cors.OrganizationCorsMiddleware",
@@ -195,22 +196,24 @@ EMAIL_CONFIG = env.email_url("EMAIL_URL", default=f"filemail:///{DATA_DIR / 'mai
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Loomwork <loomwork@localhost>")
 
-# `__Host-`: for this host alone, over TLS alone; a browser takes no other cookie of such a name.
-_HOST = "__Host-" if HTTPS else ""
-SESSION_COOKIE_NAME = f"{_HOST}loomwork_session"
-CSRF_COOKIE_NAME = f"{_HOST}loomwork_csrf"
-LANGUAGE_COOKIE_NAME = f"{_HOST}loomwork_language"
+# `__Host-` binds a cookie to this one host over TLS; browsers refuse the name without.
+COOKIE_PREFIX = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME = COOKIE_PREFIX + "loomwork_session"
+CSRF_COOKIE_NAME = COOKIE_PREFIX + "loomwork_csrf"
+LANGUAGE_COOKIE_NAME = COOKIE_PREFIX + "loomwork_language"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = HTTPS
-CSRF_COOKIE_HTTPONLY = True  # pages carry the token themselves
-LANGUAGE_COOKIE_HTTPONLY = True
-LANGUAGE_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^api/"]  # programs are refused: core/headers.py
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^api/"]  # programs are refused: core/refusals.py
 X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -218,7 +221,7 @@ CONTENT_SECURITY_POLICY = {
         "style-src": [SELF, UNSAFE_INLINE],
         "img-src": [SELF, "data:"],
         "object-src": [NONE],
-        "base-uri": [SELF],
+        "base-uri": [NONE],
         "form-action": [SELF],
         "frame-ancestors": [NONE],
     }

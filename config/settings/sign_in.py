@@ -54,7 +54,7 @@ ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False  # the other sessions end; this one go
 ACCOUNT_RATE_LIMITS = {
     "login": "120/m/ip",  # against load; guessing is counted in SIGN_IN_LIMITS
     "login_failed": "10/m/ip,5/300s/key",  # codes of a second factor, per person
-    "reset_password": "20/m/ip,5/h/key",
+    "reset_password": "20/m/ip,5/h/key",  # nosec B105 # a rate
 }
 SIGN_IN_LIMITS = {
     "visitor": "10/m/ip",
@@ -75,7 +75,7 @@ MFA_TOTP_TOLERANCE = 1
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _HTTPS
 STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=_PRODUCTION)
 USERSESSIONS_ADAPTER = "accounts.adapter.SessionsAdapter"
-HEADLESS_TOKEN_STRATEGY = "accounts.strategy.TokenStrategy"
+HEADLESS_TOKEN_STRATEGY = "accounts.strategy.TokenStrategy"  # nosec B105 # a class
 HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = 300
 HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = 7 * 24 * 3600
 HEADLESS_CLIENTS = ("app",)

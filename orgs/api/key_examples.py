@@ -18,7 +18,7 @@ KEY = {
     "last_used_ip": "203.0.113.20",
     "created_at": "2026-11-01T09:00:00Z",
 }
-TOKEN = {"token": "lw_k3v9x0ab_<43 characters><6 characters>"}
+TOKEN = {"token": "lw_k3v9x0ab_<43 characters><6 characters>"}  # nosec B105 # a picture of one
 UNUSED = {"last_used_at": None, "last_used_ip": None}
 SHOWN_KEY = OpenApiExample("A key", value=KEY, response_only=True)
 CREATE_KEY = OpenApiExample(

@@ -11,7 +11,7 @@ CONNECTION = OpenApiExample(
         "name": "Northwind staff",
         "issuer": "https://id.northwind.example",
         "client_id": "loomwork",
-        "secret_hint": "••••9f3c",
+        "secret_hint": "••••9f3c",  # nosec B105 # an example
         "scopes": "openid email profile groups",
         "role_claim": "groups",
         "role_map": {"loomwork-admins": "admin", "engineering": "builder"},
@@ -30,7 +30,7 @@ CREATE_CONNECTION = OpenApiExample(
         "name": "Northwind staff",
         "issuer": "https://id.northwind.example",
         "client_id": "loomwork",
-        "client_secret": "<the client's secret>",
+        "client_secret": "<the client's secret>",  # nosec B105 # an example
         "scopes": "openid email profile groups",
         "role_claim": "groups",
         "role_map": {"loomwork-admins": "admin", "engineering": "builder"},
@@ -46,7 +46,7 @@ CHECKED = OpenApiExample(
     value={
         "issuer": "https://id.northwind.example",
         "authorization_endpoint": "https://id.northwind.example/authorize",
-        "token_endpoint": "https://id.northwind.example/token",
+        "token_endpoint": "https://id.northwind.example/token",  # nosec B105 # an address
         "keys": 2,
     },
     response_only=True,
@@ -57,7 +57,7 @@ DOMAIN = OpenApiExample(
         "id": "0192f0c1-0000-7000-8000-000000000022",
         "connection": _CONNECTION,
         "domain": "northwind.example",
-        "token": "loomwork-domain=5d41402abc4b2a76b9719d911017c592aa4f6b3e",
+        "token": "loomwork-domain=5d41402abc4b2a76b9719d911017c592aa4f6b3e",  # nosec B105 # public by design
         "proof_url": "https://northwind.example/.well-known/loomwork-domain.txt",
         "verified_at": "2026-11-01T09:05:00Z",
         "created_at": "2026-11-01T09:00:00Z",

@@ -29,9 +29,19 @@ from tests.worlds import World
 AUTH = "/api/v1/auth/app/v1"
 INVENTED = "lw_aaaaaaaa_" + "x" * 43
 UNAUTHORIZED, SIGN_IN = 401, 302
-OWN_AFFAIRS = (" /account/", " /api/v1/account/", " /api/v1/organizations/",
-               " /api/v1/invitations/mine/")  # fmt: skip
-"""The personal centre, founding and joining: nobody needs an organization for it."""
+OWN_AFFAIRS = (
+    " /account/", " /api/v1/account/", " /organizations/", " /api/v1/organizations/",
+    " /invitation/", " /api/v1/invitations/mine/",
+)  # fmt: skip
+"""The personal centre, and the ways into an organization: nobody needs to be in one for it."""
+BEYOND_A_PROJECT = {
+    "GET /api/v1/audit/<pk>/": frozenset({HIDDEN}),
+    "GET /api/v1/audit/statistics/": frozenset({REFUSED}),
+    "POST /api/v1/exports/": frozenset({REFUSED}),
+    "POST /api/v1/exports/<pk>/cancel/": frozenset({REFUSED}),
+    "GET /api/v1/exports/<pk>/download/": frozenset({REFUSED}),
+}
+"""What speaks of the whole organization, so no key is told, whatever its scopes."""
 IN_A_PROJECT = frozenset({"workflow", "version", "run", "home"})
 LEAVING = {
     Role.MEMBER: {"DELETE /api/v1/members/<pk>/", "POST /organization/members/<pk>/remove/"},

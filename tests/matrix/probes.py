@@ -21,7 +21,16 @@ from tests import worlds as making
 from tests.doors import DOORS, Door
 from tests.matrix import routes
 from tests.matrix.callers import AUTH, OWN_AFFAIRS
-from tests.matrix.knocking import ask, id_of, settled, shape, signed_in, text_of, undone
+from tests.matrix.knocking import (
+    ask,
+    id_of,
+    is_api,
+    settled,
+    shape,
+    signed_in,
+    text_of,
+    undone,
+)
 from tests.matrix.walking import Findings, Worlds
 from tests.worlds import KEPT, World
 

@@ -66,6 +66,11 @@ def undeclared() -> list[str]:
     return sorted((served ^ set(declared())) | lost | (routes.gateway() ^ set(GATEWAY)))
 
 
+def count_of_routes() -> int:
+    """Routes outside the console by method, the gateway's with them."""
+    return len(declared()) + len(GATEWAY)
+
+
 def walk(caller: Caller, worlds: Worlds, findings: Findings, doors: Iterable[str] = ()) -> None:
     """One caller at every door of `declared()`, or at `doors`."""
     known = declared()

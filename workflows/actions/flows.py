@@ -97,7 +97,7 @@ def _store_version(
     workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
     workflow.latest_number += 1
     workflow.save(update_fields=["latest_number", "updated_at"])
-    assert imported.definition is not None  # noqa: S101 - import_flow refused it otherwise
+    assert imported.definition is not None  # nosec B101 # noqa: S101 - import_flow refused it otherwise
     source = store_file(
         actor=actor,
         name=filename,
@@ -127,7 +127,7 @@ def move_workflow(*, actor: Actor, workflow_id: UUID, project_id: UUID) -> Workf
     Raises NotFound for either, and ProjectArchived.
     """
     workflow = _target(actor, workflow_id)
-    assert workflow is not None  # noqa: S101 - named, so found or refused
+    assert workflow is not None  # nosec B101 # noqa: S101 - named, so found or refused
     if actor.api_key_id is not None:
         raise PermissionRefused("Only a person can move a workflow between projects.")
     target = project_of(actor, project_id, "workflow.edit")

@@ -5,7 +5,7 @@ Chosen by manage.py for the parts of the `flow` command that reach nothing outsi
 
 from pathlib import Path
 
-SECRET_KEY = "unused"  # noqa: S105 - nothing is signed here
+SECRET_KEY = "unused"  # nosec B105 # noqa: S105 - nothing is signed here
 INSTALLED_APPS = ["workflows.management.light.LightConfig"]
 USE_TZ = True
 LANGUAGE_CODE = "en"

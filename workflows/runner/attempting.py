@@ -57,7 +57,7 @@ class Attempting:
         except NodeFailed as failure:
             return self._failed(started, failure)
         step = self._done(started, outcome)
-        assert isinstance(step, Step)  # noqa: S101 - resume never waits again, by its type
+        assert isinstance(step, Step)  # nosec B101 # noqa: S101 - resume never waits again, by its type
         return step
 
     async def _once(self) -> Outcome | Waiting:

@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import socket
-import subprocess
+import subprocess  # nosec B404 # our own interpreter alone is started
 import sys
 import threading
 from functools import lru_cache
@@ -115,7 +115,7 @@ class Launcher:
 def _spawn(control: socket.socket) -> subprocess.Popen[bytes]:
     arguments = json.dumps(_options(control.fileno()))
     interpreter = os.path.realpath(sys.executable)
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and code  # nosec B603
+    return subprocess.Popen(  # nosec B603 # noqa: S603 - our own interpreter and code
         [interpreter, "-I", "-S", "-c", BOOTSTRAP, str(HERE), arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -61,7 +61,7 @@ def _run(job: dict[str, Any]) -> object:
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
     program = compile(job["code"], FILENAME, "exec", dont_inherit=True)
-    exec(program, module.__dict__)  # noqa: S102 - what this wall is for  # nosec B102
+    exec(program, module.__dict__)  # nosec B102 # noqa: S102 - what this wall is for
     main = getattr(module, "main", None)
     if not callable(main):
         raise Unusable("MainMissing", "main")

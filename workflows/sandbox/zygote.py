@@ -213,7 +213,7 @@ class _Zygote:
     def _become_node(self) -> NoReturn:
         heap = self.options.memory // (1 << 20) // 2
         arguments = [f"--max-old-space-size={heap}", "--no-warnings", "-e"]
-        os.execve(  # noqa: S606 - the interpreter found at start, no shell  # nosec B606
+        os.execve(  # nosec B606 # noqa: S606 - the interpreter found at start, no shell
             self.options.node,
             [self.options.node, *arguments, self.options.node_script],
             ENVIRONMENT,

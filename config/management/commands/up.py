@@ -72,4 +72,4 @@ def serve(host: str, port: int) -> None:
         "--log-level", "warning", "--timeout-graceful-shutdown", "5",
     ]  # fmt: skip
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings.SETTINGS_MODULE)
-    os.execv(command[0], command)  # noqa: S606 - our own interpreter, no shell  # nosec B606
+    os.execv(command[0], command)  # nosec B606 # noqa: S606 - our own interpreter, no shell

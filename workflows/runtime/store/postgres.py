@@ -38,11 +38,11 @@ UPDATE workflows_run SET state = 'running', epoch = epoch + 1, owner = %s,
 WHERE id IN (SELECT id FROM workflows_run WHERE state = 'queued'
              ORDER BY priority DESC, id LIMIT %s FOR UPDATE SKIP LOCKED)
 RETURNING {", ".join(RUN_FIELDS)}, step_count
-"""  # noqa: S608 - constants of this module  # nosec B608
-STEPS = f"SELECT {', '.join(STEP_FIELDS)} FROM workflows_step WHERE run_id = ANY(%s) ORDER BY id"  # noqa: S608  # nosec B608
-WAITS = f"SELECT {', '.join(WAIT_FIELDS)} FROM workflows_runwait WHERE run_id = ANY(%s)"  # noqa: S608  # nosec B608
+"""  # nosec B608 # noqa: S608 - constants of this module
+STEPS = f"SELECT {', '.join(STEP_FIELDS)} FROM workflows_step WHERE run_id = ANY(%s) ORDER BY id"  # nosec B608 # noqa: S608
+WAITS = f"SELECT {', '.join(WAIT_FIELDS)} FROM workflows_runwait WHERE run_id = ANY(%s)"  # nosec B608 # noqa: S608
 SIGNALS = (
-    f"SELECT {', '.join(SIGNAL_FIELDS)} FROM workflows_signal "  # noqa: S608  # nosec B608
+    f"SELECT {', '.join(SIGNAL_FIELDS)} FROM workflows_signal "  # nosec B608 # noqa: S608
     "WHERE run_id = ANY(%s) ORDER BY id"
 )
 DEFINITION = "SELECT definition FROM workflows_workflowversion WHERE id = %s"
