@@ -13,8 +13,30 @@ from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
 from django.views import defaults
 
 from core.api import error_body, suspicion_of
+from core.errors import DomainError
 
 API = "/api/"
+
+
+class HttpsRequired(DomainError):
+    """A program that speaks plain HTTP is told so: led on silently, it would never be mended."""
+
+    code = "https_required"
+    status = HTTPStatus.FORBIDDEN
+
+
+def refuse_plain_middleware(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Where people come by https, programs do as well; pages are led there by Django."""
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        if settings.HTTPS and request.path.startswith(API) and not request.is_secure():
+            error = HttpsRequired("Use https.")
+            return JsonResponse(error_body(error.code, error.message), status=error.status)
+        return get_response(request)
+
+    return answer
 
 
 def limit_body_middleware(

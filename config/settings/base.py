@@ -86,6 +86,7 @@ MIDDLEWARE = [
     "core.middleware.privacy_headers_middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "core.middleware.admin_csp_middleware",
+    "core.refusals.refuse_plain_middleware",
     "core.refusals.limit_body_middleware",
     "core.middleware.rate_headers_middleware",
     "orgs.cors.OrganizationCorsMiddleware",
@@ -203,11 +204,12 @@ LANGUAGE_COOKIE_NAME = COOKIE_PREFIX + "loomwork_language"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^api/"]  # programs are refused: core/refusals.py
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

@@ -91,6 +91,31 @@ def test_without_tls_cookies_have_plain_names(tmp_path):
     assert told[12:] == ["0", "loomwork_device"]
 
 
+def test_a_page_asked_over_http_is_led_on_and_a_program_is_refused(client, settings):
+    settings.HTTPS = settings.SECURE_SSL_REDIRECT = True
+
+    page = client.get("/workflows/")
+    program = client.get("/api/v1/account/")
+    over_tls = client.get("/api/v1/account/", secure=True)
+
+    assert (page.status_code, page.url) == (301, "https://testserver/workflows/")
+    assert (program.status_code, program.json()["code"]) == (403, "https_required")
+    assert "WWW-Authenticate" not in program.headers
+    assert over_tls.json()["code"] == "not_authenticated"
+
+
+def test_what_is_said_once_travels_in_the_session(signed_in):
+    signed_in.post("/account/", {"name": "New", "language": "", "time_zone": ""})
+
+    assert not [name for name in signed_in.cookies if not name.startswith("loomwork_")]
+    assert b"toast" in signed_in.get("/account/").content
+
+
+def test_the_library_of_pages_keeps_none_of_them(client):
+    """Htmx would keep the last ten pages in the browser's storage."""
+    assert '"historyCacheSize": 0' in client.get("/accounts/login/").content.decode()
+
+
 @pytest.mark.parametrize("path", ["/static/", "/static/ui/", "/static/../config/"])
 def test_folders_are_not_listed(client, path):
     assert client.get(path).status_code == 404

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any, Final
 
+from django.conf import settings
+
 from billing.ledger import Replayed
 from core.addresses import caller_address, forwarded_in
 from core.errors import DomainError
@@ -141,7 +143,7 @@ class Exchange:
         while (piece := await pipe.get()) is not None:
             if not self._started:
                 await self._start(
-                    200, "text/event-stream; charset=utf-8", {"cache-control": "no-cache"}
+                    200, "text/event-stream; charset=utf-8", {"cache-control": "no-store"}
                 )
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         if pipe.gone:
@@ -196,10 +198,19 @@ class Exchange:
             "content-type": content_type,
             "x-request-id": self.trace_id,
             "traceparent": traceparent_of(self.trace_id),
+            "cache-control": "no-store",
+            "x-content-type-options": "nosniff",
+            **_over_tls(),
             **headers,
         }
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
         await self._send({"type": "http.response.start", "status": int(status), "headers": raw})
+
+
+def _over_tls() -> dict[str, str]:
+    seconds = settings.SECURE_HSTS_SECONDS
+    told = f"max-age={seconds}; includeSubDomains; preload"
+    return {"strict-transport-security": told} if seconds else {}
 
 
 ROUTES: Final = {"POST /v1/chat/completions": Exchange.chat, "GET /v1/models": Exchange.models}

@@ -91,6 +91,23 @@ def settled(count=1):
     raise AssertionError("nothing was settled")
 
 
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/nowhere"])
+def test_every_answer_is_kept_from_caches_and_from_guessing_its_type(address, path):
+    headers = requests.get(f"{address}{path}", timeout=10).headers
+
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "strict-transport-security" not in headers
+
+
+def test_over_tls_every_answer_says_to_stay_there(address, settings):
+    settings.SECURE_HSTS_SECONDS = 31_536_000
+
+    headers = requests.get(f"{address}/v1/models", timeout=10).headers
+
+    assert headers["strict-transport-security"].startswith("max-age=31536000; includeSubDomains")
+
+
 def test_the_official_client_gets_an_answer_and_the_wallet_pays_for_it(client, upstream):
     answer = ask(client, temperature=0.5, extra_body={"top_k": 3})
 

@@ -21,7 +21,16 @@ from tests import worlds as making
 from tests.doors import DOORS, Door
 from tests.matrix import routes
 from tests.matrix.callers import AUTH, OWN_AFFAIRS
-from tests.matrix.knocking import ask, id_of, settled, shape, signed_in, text_of, undone
+from tests.matrix.knocking import (
+    ask,
+    id_of,
+    is_api,
+    settled,
+    shape,
+    signed_in,
+    text_of,
+    undone,
+)
 from tests.matrix.walking import Findings, Worlds
 from tests.worlds import KEPT, World
 
@@ -137,7 +146,7 @@ def searches(owner: Client, worlds: Worlds, findings: Findings) -> None:
     """Every parameter of every list, with each text and id of the other organization."""
     for name, door in reading().items():
         for parameter in parameters(name):
-            for value in values_for(parameter, worlds):
+            for value in values_for(parameter, worlds, few=not is_api(name)):
                 with undone():
                     answer = ask(owner, name, door, worlds.ours, query={parameter: value})
                 findings.pairs += 1
@@ -146,10 +155,13 @@ def searches(owner: Client, worlds: Worlds, findings: Findings) -> None:
                     findings.note(f"{name} ?{parameter}={value}", f"{answer.status_code}, shows it")
 
 
-def values_for(parameter: str, worlds: Worlds) -> set[str]:
-    """Their mark, their trace, and whatever id the parameter may mean by its name."""
+def values_for(parameter: str, worlds: Worlds, *, few: bool) -> set[str]:
+    """Their mark, their trace, and whatever id the parameter may mean by its name.
+
+    `few`: one of them. Pages are asked by every name there is, most of which they do not know.
+    """
     world, known = worlds.theirs, ids_of(worlds.theirs)
-    if not worlds.thorough:
+    if few or not worlds.thorough:
         return {known.get(parameter, world.trace_id if "trace" in parameter else world.mark)}
     meant = {pk for name, pk in known.items() if name in parameter or parameter in name}
     return {world.mark, world.trace_id, *(meant or {known["run"], known["organization"]})}
