@@ -20,7 +20,7 @@ from llm.gateway.authenticate import authenticate
 from llm.gateway.pipe import Pipe
 from llm.gateway.pipeline import run_call
 from llm.gateway.policy import find_model, require_scope
-from llm.gateway.protocol import Refusal, encode, error_object, refusal
+from llm.gateway.protocol import Refusal, encode, error_object, guarding, refusal
 from llm.gateway.runtime import get_runtime
 from llm.gateway.shapes import Answer, Call, Caller, ModelEntry
 from llm.gateway.sse import event_of
@@ -141,7 +141,7 @@ class Exchange:
         while (piece := await pipe.get()) is not None:
             if not self._started:
                 await self._start(
-                    200, "text/event-stream; charset=utf-8", {"cache-control": "no-cache"}
+                    200, "text/event-stream; charset=utf-8", {"cache-control": "no-store"}
                 )
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         if pipe.gone:
@@ -196,6 +196,7 @@ class Exchange:
             "content-type": content_type,
             "x-request-id": self.trace_id,
             "traceparent": traceparent_of(self.trace_id),
+            **guarding(),
             **headers,
         }
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
