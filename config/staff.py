@@ -15,10 +15,17 @@ _SCHEDULES = ("periodictask", "intervalschedule", "crontabschedule", "clockedsch
 STAFF_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "Support": (
         "accounts.view_user",
+        "accounts.view_securityevent",
         "account.view_emailaddress",
         "usersessions.view_usersession",
         "orgs.view_organization",
         "orgs.view_membership",
+        "orgs.view_team",
+        "orgs.view_project",
+        "orgs.view_invitation",
+        "orgs.change_invitation",  # to take back what should not have been sent
+        "orgs.view_ssoconnection",
+        "orgs.view_ssodomain",
         "orgs.view_apikey",
         "orgs.change_apikey",  # to revoke one that leaked
         "orgs.view_supportaccess",
@@ -38,10 +45,18 @@ STAFF_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "Auditor": (
         "audit.view_entry",
+        "audit.view_seal",
+        "audit.view_chain",
         "accounts.view_user",
+        "accounts.view_securityevent",
         "auth.view_group",
         "orgs.view_organization",
         "orgs.view_membership",
+        "orgs.view_team",
+        "orgs.view_project",
+        "orgs.view_invitation",
+        "orgs.view_ssoconnection",
+        "orgs.view_ssodomain",
         "orgs.view_apikey",
         "orgs.view_supportaccess",
         "billing.view_wallet",

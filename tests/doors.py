@@ -323,10 +323,8 @@ DOORS: dict[str, Door] = {
     "POST /organization/switch/": Door(
         body=lambda w: {"organization": str(w.organization.pk)}, alone=frozenset({302})
     ),
-    "GET /organizations/new/": Door(alone=frozenset({200})),
-    "POST /organizations/new/": Door(
-        body=lambda w: {"name": "Another"}, alone=frozenset({302})
-    ),
+    "GET /organizations/new/": Door(),
+    "POST /organizations/new/": Door(body=lambda w: {"name": "Another"}),
     "GET /organization/danger/": Door("org.view"),
     "POST /organization/close/": Door("org.close", body=closing),
     "POST /organization/keep/": Door("org.close"),
@@ -362,10 +360,11 @@ DOORS: dict[str, Door] = {
     "POST /organization/projects/<pk>/archive/": shared("project.manage", "project"),
     "POST /organization/projects/<pk>/unarchive/": shared("project.manage", "project"),
     "POST /organization/projects/<pk>/delete/": shared("project.manage", "project"),
-    "GET /invitation/<secret>/": Door(alone=frozenset({302})),
-    "POST /invitation/accept/": Door(alone=frozenset({302})),
-    "POST /invitation/decline/": Door(alone=frozenset({302})),
-    "POST /invitation/put-away/": Door(alone=frozenset({302})),
+    "GET /invitation/": Door(open=frozenset({200}), own=frozenset({200})),
+    "GET /invitation/<secret>/": Door(),
+    "POST /invitation/accept/": Door(),
+    "POST /invitation/decline/": Door(),
+    "POST /invitation/put-away/": Door(),
     "POST /organization/members/<pk>/role/": Door(
         "member.manage", "member", body=lambda w: {"role": "approver"}
     ),

@@ -29,8 +29,11 @@ from tests.worlds import World
 AUTH = "/api/v1/auth/app/v1"
 INVENTED = "lw_aaaaaaaa_" + "x" * 43
 UNAUTHORIZED, SIGN_IN = 401, 302
-OWN_AFFAIRS = (" /account/", " /api/v1/account/")
-"""The personal centre: nobody needs an organization for it."""
+OWN_AFFAIRS = (
+    " /account/", " /api/v1/account/", " /organizations/", " /api/v1/organizations/",
+    " /invitation/", " /api/v1/invitations/mine/",
+)  # fmt: skip
+"""The personal centre, and the ways into an organization: nobody needs to be in one for it."""
 BEYOND_A_PROJECT = {
     "GET /api/v1/audit/<pk>/": frozenset({HIDDEN}),
     "GET /api/v1/audit/statistics/": frozenset({REFUSED}),
@@ -39,7 +42,7 @@ BEYOND_A_PROJECT = {
     "GET /api/v1/exports/<pk>/download/": frozenset({REFUSED}),
 }
 """What speaks of the whole organization, so no key is told, whatever its scopes."""
-IN_A_PROJECT = frozenset({"workflow", "version", "run"})
+IN_A_PROJECT = frozenset({"workflow", "version", "run", "home"})
 LEAVING = {
     Role.MEMBER: {"DELETE /api/v1/members/<pk>/", "POST /organization/members/<pk>/remove/"},
     Role.BUILDER: {
@@ -105,7 +108,7 @@ def by_scopes(*scopes: str) -> Expected:
             return shut(name, door)
         if door.person or (door.verb and door.verb not in scopes):
             return frozenset({REFUSED, door.guest})  # hidden, or seen by another scope and refused
-        return BEYOND_A_PROJECT.get(name, door.own)
+        return door.own
 
     return expected
 
@@ -132,7 +135,7 @@ def elsewhere(scopes: tuple[str, ...] | None = None) -> Expected:
             return frozenset({REFUSED, HIDDEN})
         if door.target not in {"", "trace"}:
             return frozenset({HIDDEN})
-        return door.own if scopes is None else BEYOND_A_PROJECT.get(name, door.own)
+        return door.own
 
     return expected
 

@@ -179,6 +179,7 @@ _TABLE: dict[str, tuple[int, int]] = {
     "PUT /favicon.ico": (302, 302),
     "GET /healthz": (200, 200),
     "POST /i18n/setlang/": (302, 302),
+    "GET /invitation/": (200, 200),
     "GET /jsi18n/": (200, 200),
 }  # fmt: skip
 """What an empty request gets from nobody and from somebody who is signed in.

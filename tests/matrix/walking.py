@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llm.offline import ensure_offline_model
-from tests.doors import DOORS, Door
+from orgs.models import Role
+from tests.doors import DOORS, EMPTY, Door
 from tests.matrix import routes
 from tests.matrix.callers import Caller
 from tests.matrix.elsewhere import ELSEWHERE, GATEWAY
@@ -65,6 +66,11 @@ def undeclared() -> list[str]:
     return sorted((served ^ set(declared())) | lost | (routes.gateway() ^ set(GATEWAY)))
 
 
+def count_of_routes() -> int:
+    """Routes outside the console by method, the gateway's with them."""
+    return len(declared()) + len(GATEWAY)
+
+
 def walk(caller: Caller, worlds: Worlds, findings: Findings, doors: Iterable[str] = ()) -> None:
     """One caller at every door of `declared()`, or at `doors`."""
     known = declared()
@@ -78,6 +84,8 @@ def walk(caller: Caller, worlds: Worlds, findings: Findings, doors: Iterable[str
             judge(where, response, caller.expected(name, door), findings)
             look_for_marks(where, response, worlds, caller.home, findings)
             untouched(where, response, seen, worlds, findings, caller.home)
+            if caller.name == Role.GUEST and door.guest == EMPTY and not door.target:
+                shows_no_rows(where, response, caller.about, findings)
 
 
 def judge(where: str, response: Any, expected: Iterable[int], findings: Findings) -> None:
@@ -94,6 +102,14 @@ def look_for_marks(
     for world in worlds:
         if world is not home and world.mark.lower() in text:
             findings.note(where, f"shows the mark of {world.mark}")
+
+
+def shows_no_rows(where: str, response: Any, world: World, findings: Findings) -> None:
+    """A list of what was shared with somebody with whom nothing was."""
+    text = text_of(response)
+    for kind in ("workflow", "project", "team", "task", "key"):
+        if f"{world.mark} {kind}" in text:
+            findings.note(where, f"shows a {kind}")
 
 
 def untouched(
