@@ -73,7 +73,7 @@ def test_import_run_approve_and_see_result_and_cost(page, site):
     expect(page.locator("#detail")).to_contain_text("[offline model]")
     page.get_by_role("link", name="Trace").last.click()
     for kind in ("run", "step", "call", "ledger", "task", "decision", "audit"):
-        expect(page.locator("td .ui-badge", has_text=re.compile(f"^{kind}$")).first).to_be_visible()
+        expect(page.locator(f".ui-trail-mark.{kind}").first).to_be_visible()
     assert run in page.content()
 
     page.goto("/usage/")

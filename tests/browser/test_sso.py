@@ -79,7 +79,7 @@ def test_an_organization_sets_up_sign_on_and_somebody_new_comes_in(person, provi
 
     grace.wait_for_url(lambda url: "/accounts/" not in url and provider.url not in url)
     expect(grace.locator("aside")).to_contain_text("Northwind")
-    admin.goto("/organization/")
+    admin.goto("/organization/members/")
     row = admin.locator("tr", has_text="grace@northwind.example")
     expect(row.locator("select")).to_have_value("builder")
 
