@@ -95,7 +95,7 @@ def privacy_headers_middleware(
         known = settings.SESSION_COOKIE_NAME in request.COOKIES or any(
             name in request.headers for name in CREDENTIALS
         )
-        opened = settings.SESSION_COOKIE_NAME in response.cookies  # type: ignore[attr-defined]
+        opened = settings.SESSION_COOKIE_NAME in response.cookies
         if known or opened:
             response.headers.setdefault("Cache-Control", "no-store")
         match = request.resolver_match
