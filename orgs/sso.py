@@ -8,8 +8,10 @@ from uuid import UUID
 
 from accounts.models import User
 from accounts.sso.directory import Connection, domain_of
+from accounts.sso.errors import SsoClosed
 from orgs.access import SESSION_KEY, Actor
 from orgs.actions.sso_people import admit_person, note_sign_on
+from orgs.errors import OrganizationClosing
 from orgs.models import Membership, SsoConnection, SsoDomain
 
 EVENTS = {
@@ -42,7 +44,10 @@ class SsoDirectory:
         return owners.filter(user=user).exists()
 
     def admit(self, connection: Connection, user: User, claims: Mapping[str, Any]) -> None:
-        admit_person(connection=connection, user=user, claims=claims)
+        try:
+            admit_person(connection=connection, user=user, claims=claims)
+        except OrganizationClosing as error:
+            raise SsoClosed(organization=str(connection.organization_id)) from error
 
     def note(self, connection: Connection, event: str, user: User | None, **data: Any) -> None:
         actor = Actor(organization_id=connection.organization_id, user_id=user.pk if user else None)

@@ -1,6 +1,7 @@
 """Which passwords are refused, and how they are kept."""
 
 import hashlib
+import re
 
 import pytest
 from aiohttp import web
@@ -126,3 +127,18 @@ def test_passwords_are_kept_with_argon2_and_older_hashes_renewed_at_sign_in(clie
     user.refresh_from_db()
     assert identify_hasher(user.password).algorithm == "argon2"
     assert "_auth_user_id" in client.session
+
+
+@pytest.mark.parametrize(
+    ("path", "kinds"),
+    [("/accounts/login/", {"current-password"}), ("/accounts/signup/", {"new-password"})],
+)
+def test_passwords_are_masked_and_open_to_password_managers(client, path, kinds):
+    page = client.get(path).content.decode()
+
+    fields = re.findall(r"<input[^>]*password[^>]*>", page)
+    assert fields
+    for field in fields:
+        assert 'type="password"' in field
+        assert "onpaste" not in field
+        assert re.search(r'autocomplete="([^"]+)"', field)[1] in kinds

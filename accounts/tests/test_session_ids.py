@@ -1,4 +1,4 @@
-"""The id of a session: new at every sign-in, worthless after sign-out."""
+"""The id of a session: new at every sign-in, worthless after sign-out. Passwords as typed."""
 
 import pytest
 from django.conf import settings
@@ -49,3 +49,15 @@ def test_a_session_that_was_signed_out_opens_nothing(client, person):
     client.post("/accounts/logout/")
 
     assert thief.get("/api/v1/account/").status_code == 401
+
+
+def test_a_password_is_taken_exactly_as_typed(client, person):
+    exact = "  Blanks before, behind and 空白 " + "x" * 60 + " "
+    person.set_password(exact)
+    person.save()
+
+    for other in (exact.strip(), exact.lower(), exact[:64]):
+        client.post("/accounts/login/", {"login": person.email, "password": other})
+        assert client.get("/api/v1/account/").status_code == 401
+    client.post("/accounts/login/", {"login": person.email, "password": exact})
+    assert client.get("/api/v1/account/").status_code == 200

@@ -7,13 +7,14 @@ from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.test import Client
 from django.urls import reverse
+from django.utils.timezone import now
 
 from accounts.models import User
 from accounts.sso.sessions import factor_vouched_for, mark_of
 from accounts.tests.factories import PASSWORD, UserFactory
 from audit.models import Entry
 from orgs.actions import delete_connection, release_link, switch_connection
-from orgs.models import Membership
+from orgs.models import Membership, Organization
 from orgs.tests.factories import MembershipFactory, OrganizationFactory, actor_in
 from orgs.tests.test_races import at_once
 from tests.sso import connect, leave, path_of, sign_on, signed_in_as, target_in
@@ -421,6 +422,17 @@ def test_switched_off_while_the_provider_was_asked(client, provider):
 
     assert client.get(back).status_code == 404
     assert signed_in_as(client) is None
+
+
+def test_nobody_new_comes_into_an_organization_that_closes(client, provider):
+    row = connect(provider)
+    Organization.objects.filter(pk=row.organization_id).update(closing_at=now())
+
+    sign_on(client, provider, GRACE)
+
+    assert signed_in_as(client) is None
+    assert not Membership.objects.filter(user__email=GRACE).exists()
+    assert not SocialAccount.objects.exists()
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,10 @@ def of_settings(tmp_path, address):
     """The cookies' names and flags where `address` is what people open."""
     code = (
         "from config.settings import base as s; from accounts.lockout import COOKIE;"
+        "from core.notices import HostCookieStorage;"
         "print(*(getattr(s, f'{k}_COOKIE_{p}') for p in ('NAME', 'SECURE', 'HTTPONLY', 'SAMESITE')"
-        " for k in ('SESSION', 'CSRF', 'LANGUAGE')), s.SECURE_HSTS_SECONDS, COOKIE)"
+        " for k in ('SESSION', 'CSRF', 'LANGUAGE')), s.SECURE_HSTS_SECONDS, COOKIE,"
+        " HostCookieStorage.cookie_name)"
     )
     env = {"DATA_DIR": str(tmp_path), "PUBLIC_URL": address, "PATH": "/usr/bin:/bin"}
     env["DJANGO_SETTINGS_MODULE"] = "config.settings.base"
@@ -80,7 +82,7 @@ def test_cookies_are_bound_to_the_host_under_tls(tmp_path):
 
     assert told[:3] == [f"__Host-loomwork_{name}" for name in ("session", "csrf", "language")]
     assert told[3:12] == ["True"] * 6 + ["Lax"] * 3
-    assert told[12:] == ["31536000", "__Host-loomwork_device"]
+    assert told[12:] == ["31536000", "__Host-loomwork_device", "__Host-loomwork_messages"]
 
 
 def test_without_tls_cookies_have_plain_names(tmp_path):
@@ -88,7 +90,7 @@ def test_without_tls_cookies_have_plain_names(tmp_path):
 
     assert told[0] == "loomwork_session"
     assert told[3:6] == ["False"] * 3
-    assert told[12:] == ["0", "loomwork_device"]
+    assert told[12:] == ["0", "loomwork_device", "loomwork_messages"]
 
 
 def test_a_page_asked_over_http_is_led_on_and_a_program_is_refused(client, settings):

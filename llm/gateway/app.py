@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from django.conf import settings
-
 from billing.ledger import Replayed
 from core.addresses import caller_address, forwarded_in
 from core.errors import DomainError
@@ -22,7 +20,7 @@ from llm.gateway.authenticate import authenticate
 from llm.gateway.pipe import Pipe
 from llm.gateway.pipeline import run_call
 from llm.gateway.policy import find_model, require_scope
-from llm.gateway.protocol import Refusal, encode, error_object, refusal
+from llm.gateway.protocol import Refusal, encode, error_object, guarding, refusal
 from llm.gateway.runtime import get_runtime
 from llm.gateway.shapes import Answer, Call, Caller, ModelEntry
 from llm.gateway.sse import event_of
@@ -198,19 +196,11 @@ class Exchange:
             "content-type": content_type,
             "x-request-id": self.trace_id,
             "traceparent": traceparent_of(self.trace_id),
-            "cache-control": "no-store",
-            "x-content-type-options": "nosniff",
-            **_over_tls(),
+            **guarding(),
             **headers,
         }
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
         await self._send({"type": "http.response.start", "status": int(status), "headers": raw})
-
-
-def _over_tls() -> dict[str, str]:
-    seconds = settings.SECURE_HSTS_SECONDS
-    told = f"max-age={seconds}; includeSubDomains; preload"
-    return {"strict-transport-security": told} if seconds else {}
 
 
 ROUTES: Final = {"POST /v1/chat/completions": Exchange.chat, "GET /v1/models": Exchange.models}

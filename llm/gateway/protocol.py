@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
+
 from core.errors import DomainError, PermissionRefused
 from llm.errors import (
     InsufficientFunds,
@@ -40,6 +42,22 @@ _TYPES: dict[type[DomainError], tuple[int, str, str]] = {
 _NO_RETRY = {402, 409}
 _OWN_FAULT = {401, 402, 403, 407}
 """What a provider says about our credentials is not the client's doing."""
+
+
+_GUARDING = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+
+
+def guarding() -> dict[str, str]:
+    """What Django's middleware tells browsers on every other answer."""
+    if not (seconds := settings.SECURE_HSTS_SECONDS):
+        return _GUARDING
+    lasting = f"max-age={seconds}; includeSubDomains; preload"
+    return {**_GUARDING, "strict-transport-security": lasting}
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,6 +200,20 @@ def test_a_wrong_key_is_refused(url, upstream, token):
     assert upstream.requests == []
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_browsers_neither_keep_sniff_nor_frame_an_answer(url, key, settings, stream):
+    settings.SECURE_HSTS_SECONDS = 60
+    answer = post(url, key, {"stream": stream})
+    refused = requests.get(f"{url}/v1/nothing", timeout=10)
+
+    assert (answer.status_code, refused.status_code) == (200, 404)
+    for headers in (answer.headers, refused.headers):
+        assert headers["Cache-Control"] == "no-store"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert headers["Strict-Transport-Security"].startswith("max-age=60;")
+
+
 def test_a_revoked_key_stops_working_within_a_second(url, key, model):
     assert post(url, key).status_code == 200
     row = ApiKey.objects.get()

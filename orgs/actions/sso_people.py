@@ -11,6 +11,7 @@ from accounts.sso.directory import Connection
 from audit.actions import record
 from orgs.access import Actor, system_actor
 from orgs.actions.members import change_role
+from orgs.closing import refuse_while_closing
 from orgs.models import Membership, Role, SsoConnection
 
 
@@ -19,13 +20,15 @@ def admit_person(*, connection: Connection, user: User, claims: Mapping[str, Any
     """Make the person a member by the role of their groups, or bring that role up to date.
 
     No actor is asked for a right: the organization gave it when it set up the connection. With a
-    map, roles follow the provider at every sign-in; owners are left as they are.
+    map, roles follow the provider at every sign-in; owners are left as they are. Raises
+    OrganizationClosing for somebody new in its last days.
     """
     row = SsoConnection.objects.of(connection.organization_id).get(pk=connection.id)
     role = role_by(row, claims)
     member = Membership.objects.of(row.organization_id).filter(user=user).first()
     actor = Actor(organization_id=row.organization_id, user_id=user.pk)
     if member is None:
+        refuse_while_closing(row.organization_id)
         member = Membership.objects.create(
             organization_id=row.organization_id, user=user, role=role
         )

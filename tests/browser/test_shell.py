@@ -21,10 +21,10 @@ def test_a_person_signs_up_makes_a_key_and_revokes_it(page):
     page.get_by_role("link", name="I have copied it").click()
     page.get_by_role("button", name="Revoke", exact=True).click()
     page.locator("#ui-confirm").get_by_role("button", name="Cancel").click()
-    assert page.get_by_text("Active", exact=True).is_visible()
+    assert page.get_by_role("table").get_by_text("Active", exact=True).is_visible()
     page.get_by_role("button", name="Revoke", exact=True).click()
     page.locator("#ui-confirm").get_by_role("button", name="Confirm").click()
-    page.get_by_text("Revoked", exact=True).wait_for()
+    page.get_by_role("table").get_by_text("Revoked", exact=True).wait_for()
 
 
 def test_the_theme_is_kept_and_shared_with_the_console(page):

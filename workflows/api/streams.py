@@ -34,7 +34,7 @@ async def stream_run(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     if actor.api_key_id is not None:
         frames = while_key_lives(actor.api_key_id, frames)
     response = StreamingHttpResponse(frames, content_type="text/event-stream")
-    response.headers["Cache-Control"] = "no-cache"
+    response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     return response
 

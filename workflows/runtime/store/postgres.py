@@ -39,10 +39,10 @@ WHERE id IN (SELECT id FROM workflows_run WHERE state = 'queued'
              ORDER BY priority DESC, id LIMIT %s FOR UPDATE SKIP LOCKED)
 RETURNING {", ".join(RUN_FIELDS)}, step_count
 """  # nosec B608 # noqa: S608 - constants of this module
-STEPS = f"SELECT {', '.join(STEP_FIELDS)} FROM workflows_step WHERE run_id = ANY(%s) ORDER BY id"  # nosec B608 # noqa: S608
-WAITS = f"SELECT {', '.join(WAIT_FIELDS)} FROM workflows_runwait WHERE run_id = ANY(%s)"  # nosec B608 # noqa: S608
+STEPS = f"SELECT {', '.join(STEP_FIELDS)} FROM workflows_step WHERE run_id = ANY(%s) ORDER BY id"  # nosec B608 # noqa: S608 - constants
+WAITS = f"SELECT {', '.join(WAIT_FIELDS)} FROM workflows_runwait WHERE run_id = ANY(%s)"  # nosec B608 # noqa: S608 - constants
 SIGNALS = (
-    f"SELECT {', '.join(SIGNAL_FIELDS)} FROM workflows_signal "  # nosec B608 # noqa: S608
+    f"SELECT {', '.join(SIGNAL_FIELDS)} FROM workflows_signal "  # nosec B608 # noqa: S608 - constants
     "WHERE run_id = ANY(%s) ORDER BY id"
 )
 DEFINITION = "SELECT definition FROM workflows_workflowversion WHERE id = %s"
