@@ -108,22 +108,28 @@ def test_last_use_is_remembered_though_the_key_is_cached(url, made):
 
 
 def test_a_revocation_works_within_a_second_in_every_process(made, url):
-    """This process and two others, each with its own loop and cache, asked all the while."""
+    """This process and two others, each with its own loop and cache, asked all the while.
+
+    What counts is when a call began that was still let in: how long it took is the machine's.
+    """
     actor, key, token = made
     with serving() as one, serving() as other:
         places = [url, one, other]
         for place in places:
             assert models(place, token).status_code == 200
         revoke_key(actor=actor, key_id=key.pk)
-        revoked, ends = time.monotonic(), {}
-        while len(ends) < len(places) and time.monotonic() - revoked < 5:
+        revoked, shut, let_in = time.monotonic(), set(), {}
+        while len(shut) < len(places) and time.monotonic() - revoked < 5:
             for place in places:
-                if place not in ends and models(place, token).status_code == 401:
-                    ends[place] = time.monotonic() - revoked
+                began = time.monotonic() - revoked
+                if place not in shut and models(place, token).status_code == 401:
+                    shut.add(place)
+                elif place not in shut:
+                    let_in[place] = began
             time.sleep(0.005)
 
-    assert len(ends) == len(places)
-    assert max(ends.values()) <= 1.0, ends
+    assert len(shut) == len(places)
+    assert max(let_in.values(), default=0) <= 1.0, let_in
 
 
 class serving:  # noqa: N801 - read as a verb

@@ -239,7 +239,7 @@ def _send_swapped(
         if worlds.theirs.mark in told or (answer.status_code >= 500 and name[-6:] != "check/"):
             findings.note(where, f"{answer.status_code}, shows the other organization")
         if seen.written:
-            if worlds.theirs.mark in worlds.changed():
+            if worlds.is_changed(worlds.theirs):
                 findings.note(where, "changed rows of the other organization")
             for crossing in crossings():
                 findings.note(where, f"relates rows of two organizations: {crossing}")

@@ -47,11 +47,13 @@ def findings():
     return walking.Findings()
 
 
+@pytest.mark.django_db
 def test_every_route_is_declared():
     assert walking.undeclared() == []
     assert console.undeclared() == []
 
 
+@pytest.mark.django_db
 def test_what_is_walked_is_what_is_served():
     assert len(routes.served()) > 190
     assert len(routes.console()) > 200

@@ -51,7 +51,10 @@ class Worlds:
 
     def changed(self) -> list[str]:
         """The marks of those whose rows are not what they were."""
-        return [each.mark for each in self if snapshot_of(each) != self.before[each.mark]]
+        return [each.mark for each in self if self.is_changed(each)]
+
+    def is_changed(self, world: World) -> bool:
+        return snapshot_of(world) != self.before[world.mark]
 
 
 def declared() -> dict[str, Door]:
