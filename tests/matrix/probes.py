@@ -12,7 +12,7 @@ from django.db.models import F
 from django.test import Client
 
 from accounts.tests.factories import UserFactory
-from billing.models import UsageRecord
+from billing.models import Hold, UsageRecord
 from core.ids import uuid7
 from files.tests.factories import file_of
 from orgs.models import Role
@@ -316,9 +316,9 @@ def _grow(world: World) -> None:
     more = replace(world, mark=f"{world.mark}-more", rows=SimpleNamespace(**vars(world.rows)))
     for add in (making._add_keys, making._add_flow, making._add_run, making._add_tasks):
         add(more)
-    UsageRecord.objects.bulk_create(
-        [_copy(world.rows.usage, hold_id=None) for _ in range(3)], ignore_conflicts=True
-    )
+    holds = [_copy(world.rows.hold, billing_ref=f"more-{number}") for number in range(3)]
+    Hold.objects.bulk_create(holds)
+    UsageRecord.objects.bulk_create([_copy(world.rows.usage, hold_id=row.pk) for row in holds])
     MembershipFactory(organization=world.organization, user=UserFactory(name=world.mark))
     file_of(world.owner, b"more", name=f"{world.mark}.more")
 
