@@ -1,6 +1,5 @@
 """The only way rules put work on the queue: by task name, after commit."""
 
-from functools import partial
 from typing import Any
 
 from celery import current_app
@@ -13,7 +12,11 @@ def enqueue(name: str, **kwargs: Any) -> None:
     A broker that is away must not fail the caller, whose work is already durable: the sweeper
     finds what was not announced.
     """
-    transaction.on_commit(partial(send, name, kwargs), robust=True)
+
+    def announce() -> None:  # a partial has no name, and Django logs a failing callback by its name
+        send(name, kwargs)
+
+    transaction.on_commit(announce, robust=True)
 
 
 def send(name: str, kwargs: dict[str, Any]) -> None:
