@@ -275,7 +275,7 @@ def test_the_queries_do_not_grow(world, django_assert_max_num_queries):
             actor_id=world.rows.key.pk, target_type="t", target_id=str(n), trace_id=world.trace_id,
         )  # fmt: skip
 
-    with django_assert_max_num_queries(28):
+    with django_assert_max_num_queries(29):
         assert len(asked(client, world.trace_id)["results"]) >= 60
     with django_assert_max_num_queries(44):
         client.get("/trace/", {"id": world.rows.run.public_id})

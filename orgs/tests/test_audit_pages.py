@@ -147,7 +147,7 @@ def test_the_list_is_paged_and_costs_the_same(client, owner, django_assert_max_n
         entry_of(owner, target_id=str(n))
     numbers = list(Entry.objects.order_by("-pk").values_list("pk", flat=True))
 
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(11):
         first = text_of(client.get(reverse("audit")))
     assert f"before={numbers[49]}" in first
     second = text_of(client.get(reverse("audit"), {"before": numbers[49]}))

@@ -440,7 +440,7 @@ def test_the_list_of_invitations_costs_the_same_however_many(owner, django_asser
     for number in range(30):
         create_invitation(actor=owner, email=f"p{number}@example.com", role="guest")
 
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         assert client.get("/organization/invitations/").status_code == 200
     with django_assert_max_num_queries(6):
         assert len(client.get("/api/v1/invitations/").json()["results"]) == 25

@@ -200,7 +200,7 @@ def test_the_list_costs_the_same_however_long(client, owner, django_assert_max_n
     for number in range(30):
         create_project(actor=owner, name=f"P {number}")
 
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         client.get("/organization/projects/")
     with django_assert_max_num_queries(6):
         client.get("/api/v1/projects/")

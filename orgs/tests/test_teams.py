@@ -203,7 +203,7 @@ def test_lists_cost_the_same_however_long(
         create_team(actor=owner, name=f"Team {number}")
         join(owner, team, actor_in(organization, "member"))
 
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         client.get("/organization/teams/")
     with django_assert_max_num_queries(9):
         client.get(f"/organization/teams/{team.pk}/")
