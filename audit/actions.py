@@ -39,12 +39,15 @@ def record(  # noqa: PLR0913 - the columns of an entry, each named
     after: Mapping[str, Any] | None = None,
     outcome: str | None = None,
     trace_id: str | None = None,
+    project_id: UUID | None = None,
 ) -> Entry:
     """Append one entry in the caller's transaction, so both commit or neither does.
 
-    One INSERT. `before` and `after` hold what changed, by field. Secrets are masked by name and by
-    form; what no database keeps in a text is replaced, so that no write fails for the words in its
-    entry. Raises UnknownEvent for a name or a field of `data` that nobody registered.
+    One INSERT. `project_id` says in which project the target lies now; None is for what concerns
+    the organization as a whole, and decides who reads it (`orgs.trail`). `before` and `after` hold
+    what changed, by field. Secrets are masked by name and by form; what no database keeps in a
+    text is replaced, so that no write fails for the words in its entry. Raises UnknownEvent for a
+    name or a field of `data` that nobody registered.
     """
     event = event_of(action)
     told = _masked(data or {})
@@ -59,6 +62,7 @@ def record(  # noqa: PLR0913 - the columns of an entry, each named
         actor_id=actor_id,
         api_key_id=actor.api_key_id,
         support_id=actor.support_id,
+        project_id=project_id,
         target_type=target_type,
         target_id=clean(str(target_id))[:120],
         summary=redact_text(clean(summary))[:300],

@@ -14,13 +14,13 @@ from core.admin import ReadOnlyAdmin
 @admin.register(Entry)
 class EntryAdmin(ReadOnlyAdmin):
     list_display = (
-        "at", "action", "outcome", "actor_kind", "actor_id", "target_type", "target_id", "summary",
-        "ip", "trace_id",
+        "at", "action", "outcome", "actor_kind", "actor_id", "project_id", "target_type",
+        "target_id", "summary", "ip", "trace_id",
     )  # fmt: skip
     list_filter = ("category", "outcome", "actor_kind", "target_type", "at")
     search_fields = (
         "=trace_id", "=target_id", "=action", "=organization_id", "=actor_id", "=api_key_id",
-        "summary",
+        "=project_id", "summary",
     )  # fmt: skip
     ordering = ("-id",)
 

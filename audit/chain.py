@@ -25,6 +25,7 @@ ENTRY_FIELDS = (
     "api_key_id", "support_id", "target_type", "target_id", "summary", "data", "before", "after",
     "trace_id", "ip", "user_agent", "at",
 )  # fmt: skip
+LATER_FIELDS = ("project_id",)
 SEAL_FIELDS = (
     "organization_id", "number", "count", "first_id", "last_id", "last_at", "content", "previous",
     "sealed_at",
@@ -35,7 +36,9 @@ HEAD_FIELDS = (
 
 
 def entry_digest(entry: Entry) -> str:
-    return _digest(_canonical(entry, ENTRY_FIELDS))
+    """A column that came later counts where it is filled: what was sealed before stays proven."""
+    later = [name for name in LATER_FIELDS if getattr(entry, name) is not None]
+    return _digest(_canonical(entry, (*ENTRY_FIELDS, *later)))
 
 
 def content_digest(digests: Iterable[str]) -> str:

@@ -54,6 +54,7 @@ class Entry(models.Model):
     actor_id = models.UUIDField(_("actor"), null=True)
     api_key_id = models.UUIDField(_("API key"), null=True)
     support_id = models.UUIDField(_("support access"), null=True)
+    project_id = models.UUIDField(_("project"), null=True)
     target_type = models.CharField(_("target type"), max_length=60)
     target_id = models.CharField(_("target"), max_length=120)
     summary = models.CharField(_("summary"), max_length=300, blank=True)
@@ -82,6 +83,11 @@ class Entry(models.Model):
                 fields=("organization_id", "ip", "-id"),
                 name="audit_org_ip",
                 condition=models.Q(ip__isnull=False),
+            ),
+            models.Index(
+                fields=("organization_id", "project_id", "-id"),
+                name="audit_org_project",
+                condition=models.Q(project_id__isnull=False),
             ),
             models.Index(
                 fields=("organization_id", "-id"),

@@ -20,7 +20,7 @@ from core.origin import plain_address
 
 NAMES = (
     "since", "until", "event", "category", "outcome", "actor_kind", "actor_id", "api_key_id",
-    "target_type", "target_id", "ip", "trace_id", "q",
+    "project_id", "target_type", "target_id", "ip", "trace_id", "q",
 )  # fmt: skip
 ALIASES = {"action": "event"}
 """What earlier clients call it."""
@@ -43,6 +43,7 @@ class Filters:
     actor_kind: str = ""
     actor_id: UUID | None = None
     api_key_id: UUID | None = None
+    project_id: UUID | None = None
     target_type: str = ""
     target_id: str = ""
     ip: str = ""
@@ -109,6 +110,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "until": partial(_moment, end=True),
     "actor_id": _uuid,
     "api_key_id": _uuid,
+    "project_id": _uuid,
     "ip": plain_address,
     "outcome": lambda text: text if text in Entry.Outcome.values else None,
     "actor_kind": lambda text: text if text in Entry.ActorKind.values else None,
@@ -116,8 +118,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
 """How a filter that is more than a text is read; None: it cannot be."""
 
 _EXACT = (
-    "category", "outcome", "actor_kind", "actor_id", "api_key_id", "target_type", "target_id",
-    "ip", "trace_id",
+    "category", "outcome", "actor_kind", "actor_id", "api_key_id", "project_id", "target_type",
+    "target_id", "ip", "trace_id",
 )  # fmt: skip
 _OTHERS = {"since": "at__gte", "until": "at__lt", "q": "summary__icontains"}
 

@@ -317,4 +317,5 @@ def _log(event: str, actor: Actor, task: HumanTask, **data: object) -> None:
         summary=task.title,
         data={name: str(value) for name, value in data.items() if value is not None},
         trace_id=task.trace_id,
+        project_id=task.process.project_id,
     )

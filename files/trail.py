@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 PORTION = 500
 COLUMNS = (
     "id", "at", "event", "label", "category", "outcome", "actor_kind", "actor_id", "api_key_id",
-    "support_id", "target_type", "target_id", "summary", "data", "before", "after", "ip",
-    "user_agent", "trace_id",
+    "support_id", "project_id", "target_type", "target_id", "summary", "data", "before",
+    "after", "ip", "user_agent", "trace_id",
 )  # fmt: skip
 
 

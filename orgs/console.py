@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from audit.actions import record
 from core.admin import ConsoleAdmin
 from orgs.access import operator_actor
+from orgs.models import Project
 
 
 class AuditedAdmin(ConsoleAdmin):
@@ -53,4 +54,5 @@ class AuditedAdmin(ConsoleAdmin):
             target_id=obj.pk,
             summary=str(obj),
             data={"fields": fields},
+            project_id=obj.pk if isinstance(obj, Project) else getattr(obj, "project_id", None),
         )

@@ -14,7 +14,7 @@ from guardian.shortcuts import assign_perm, remove_perm
 from audit.actions import record
 from core.errors import InvalidInput, NotFound
 from orgs.access import Actor, require
-from orgs.models import Membership, Team, TeamGrant, UserGrant
+from orgs.models import Membership, Project, Team, TeamGrant, UserGrant
 from orgs.permissions import GRANTED_BY, IMPLIES, RIGHTS
 
 __all__ = ["Holder", "TeamGrant", "UserGrant", "forget_grants", "grant", "grants_on", "revoke"]
@@ -142,4 +142,5 @@ def _note(
         target_id=obj.pk,
         summary=str(obj),
         data={**holder, "right": right},
+        project_id=obj.pk if isinstance(obj, Project) else obj.project_id,
     )

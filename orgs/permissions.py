@@ -30,6 +30,7 @@ VERBS: Final[Mapping[str, frozenset[str]]] = {
         "support.view": _EVERYBODY_INSIDE,
         "support.end": _MANAGERS,
         "audit.view": _MANAGERS | {FINANCE},  # to export it, too
+        "audit.view_all": _MANAGERS,  # of every project, and what counts over all of them
         "workflow.view": _EVERYBODY_INSIDE,
         "workflow.run": _EVERYBODY_INSIDE,
         "workflow.edit": _BUILDERS,
@@ -114,7 +115,9 @@ _NOT_FOR_SUPPORT = {
 }  # fmt: skip
 
 SUPPORT: Final[Mapping[str, frozenset[str]]] = {
-    SUPPORT_VIEW: frozenset(verb for verb in VERBS if verb.endswith(".view")),
+    SUPPORT_VIEW: frozenset(
+        verb for verb in VERBS if verb.endswith(".view") or verb == "audit.view_all"
+    ),
     SUPPORT_ACT: frozenset(
         verb for verb, roles in VERBS.items() if ADMIN in roles and verb not in _NOT_FOR_SUPPORT
     ),

@@ -21,12 +21,12 @@ from core.errors import InvalidInput
 from core.logs import REDACTED
 from orgs.access import Actor, can
 from orgs.actions.audit import set_audit_retention
-from orgs.models import ApiKey, Organization
+from orgs.models import ApiKey, Organization, Project
 from orgs.pages import page
 from orgs.trail import entries_visible_to, require_whole_trail
 
 PAGE = 50
-MORE = ("actor_id", "api_key_id", "target_type", "target_id", "ip", "trace_id")
+MORE = ("project_id", "actor_id", "api_key_id", "target_type", "target_id", "ip", "trace_id")
 """Filters that are out of sight until one of them is in use."""
 
 
@@ -59,6 +59,7 @@ def trail(request: HttpRequest) -> HttpResponse:
         "categories": CATEGORIES.items(),
         "outcomes": Entry.Outcome.choices,
         "actor_kinds": Entry.ActorKind.choices,
+        "projects": _projects(_actor(request)),
     }
     return render(request, "orgs/audit.html", context)
 
@@ -77,6 +78,7 @@ def entry(request: HttpRequest, pk: str) -> HttpResponse:
         "entry": found,
         "names": names_of(_actor(request), [found]),
         "changes": changes_of(found),
+        "project": _projects(_actor(request)).filter(pk=found.project_id).first(),
         "sealed": sealed,
     }
     return render(request, "orgs/audit_entry.html", context)
@@ -118,6 +120,10 @@ def retention(request: HttpRequest) -> HttpResponse:
     set_audit_retention(actor=_actor(request), days=int(text) if text else None)
     messages.success(request, _("The audit trail's retention is changed."))
     return redirect("audit_statistics")
+
+
+def _projects(actor: Actor) -> Any:
+    return Project.objects.visible_to(actor).only("name").order_by("name")
 
 
 def names_of(actor: Actor, rows: Iterable[Entry]) -> dict[UUID, str]:

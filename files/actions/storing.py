@@ -108,6 +108,7 @@ def _note(action: str, actor: Actor, file: StoredFile) -> None:
         target_id=file.pk,
         summary=file.name,
         data={"kind": file.kind, "size": file.size, "sha256": file.sha256},
+        project_id=file.project_id,
     )
 
 

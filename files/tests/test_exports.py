@@ -185,11 +185,12 @@ def test_whoever_lost_the_right_meanwhile_gets_nothing(owner):
 
 
 def test_a_key_that_was_revoked_meanwhile_gets_nothing(owner):
-    key, _ = create_key(actor=owner, name="k", scopes=["audit.view"])
+    scopes = ["audit.view", "audit.view_all"]
+    key, _ = create_key(actor=owner, name="k", scopes=scopes)
     program = Actor(
         owner.organization_id,
         api_key_id=key.pk,
-        scopes=frozenset({"audit.view"}),
+        scopes=frozenset(scopes),
         project_id=key.project_id,
     )
     kept = made(program)

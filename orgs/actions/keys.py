@@ -301,6 +301,7 @@ def _end_many(actor: Actor, rows: Any, told: dict[str, str], scope: str = "") ->
         data={
             "count": len(found), "by": told, "prefixes": [prefix for _, prefix in found[:NAMED]]
         },
+        project_id=UUID(told["project"]) if told.get("project") else None,
     )  # fmt: skip
     return len(found)
 
@@ -338,4 +339,5 @@ def _note_key(
         data={"prefix": key.prefix, "scopes": key.scopes, **more},
         before=before,
         after=after,
+        project_id=key.project_id,
     )

@@ -157,4 +157,5 @@ def _note(
         data=data,
         before=before,
         after=after,
+        project_id=project.pk,
     )

@@ -58,6 +58,7 @@ def remind_of_key(*, key_id: UUID) -> bool:
         target_id=key.pk,
         summary=str(key),
         data={"user": str(maker.pk)},
+        project_id=key.project_id,
     )
     _write(key, maker)
     return True

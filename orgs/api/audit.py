@@ -27,8 +27,8 @@ class EntrySerializer(serializers.ModelSerializer[Entry]):
         model = Entry
         fields: tuple[str, ...] = (
             "id", "at", "action", "label", "category", "outcome", "actor_kind", "actor_id",
-            "api_key_id", "support_id", "target_type", "target_id", "summary", "data", "before",
-            "after", "ip", "user_agent", "trace_id",
+            "api_key_id", "support_id", "project_id", "target_type", "target_id", "summary", "data",
+            "before", "after", "ip", "user_agent", "trace_id",
         )  # fmt: skip
 
 
@@ -63,6 +63,7 @@ class EntryQuerySerializer(serializers.Serializer[Any]):
     actor_kind = serializers.ChoiceField(choices=Entry.ActorKind.choices, required=False)
     actor_id = serializers.UUIDField(required=False)
     api_key_id = serializers.UUIDField(required=False)
+    project_id = serializers.UUIDField(required=False, help_text="Where the target lay then.")
     target_type = serializers.CharField(required=False)
     target_id = serializers.CharField(required=False)
     ip = serializers.IPAddressField(required=False)

@@ -42,6 +42,7 @@ _ENTRY = {
     "actor_id": "0192f0c1-0000-7000-8000-000000000003",
     "api_key_id": None,
     "support_id": None,
+    "project_id": "0192f0c1-0000-7000-8000-000000000005",
     "target_type": "api_key",
     "target_id": "0192f0c1-0000-7000-8000-000000000004",
     "summary": "Nightly import (lw_k3v9x0ab…)",

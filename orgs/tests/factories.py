@@ -43,7 +43,10 @@ def person_in(organization, role="owner"):
     return row.user, Actor(organization_id=organization.pk, role=row.role, user_id=row.user.pk)
 
 
-def key_in(organization, *scopes):
-    """The clear token of a new key with `scopes`."""
-    _, token = create_key(actor=actor_in(organization), name="test", scopes=scopes)
+def key_in(organization, *scopes, project=None):
+    """The clear token of a new key with `scopes`; without a project, in the default one."""
+    maker = actor_in(organization)
+    _, token = create_key(
+        actor=maker, name="test", scopes=scopes, project_id=project and project.pk
+    )
     return token

@@ -1,6 +1,7 @@
 """The trail for people: found, looked at, counted."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from django.urls import reverse
@@ -12,9 +13,11 @@ from audit.models import Entry
 from audit.proof import keep_result, prove
 from audit.sealing import seal_all
 from audit.tests.factories import entry_of, no_triggers
-from orgs.actions import create_key, rename_organization
+from core.errors import PermissionRefused
+from orgs.actions import create_key, create_project, rename_organization
 from orgs.models import Organization
-from orgs.tests.factories import OrganizationFactory, key_in, person_in
+from orgs.tests.factories import OrganizationFactory, actor_in, key_in, person_in
+from orgs.trail import entries_visible_to, sees_whole_trail
 
 pytestmark = pytest.mark.django_db
 
@@ -63,6 +66,7 @@ def test_the_page_of_an_entry_shows_before_and_after(client, owner):
     assert "seal 1, entry" in text
 
 
+PROJECT = UUID("01a210d0-4408-7a23-92ed-038339635aaa")
 FILTERS = [
     ("event", "trial.done"),
     ("event", "trial.*"),
@@ -70,6 +74,7 @@ FILTERS = [
     ("outcome", "ok"),
     ("actor_kind", "user"),
     ("actor_id", "{user}"),
+    ("project_id", "{project}"),
     ("target_type", "thing"),
     ("target_id", "1"),
     ("ip", "203.0.113.7"),
@@ -85,7 +90,7 @@ def test_every_filter_narrows_page_and_api_alike(client, owner, name, value):
     from core.origin import coming_from  # noqa: PLC0415
 
     with coming_from("203.0.113.7"):
-        wanted = entry_of(owner, summary="a red thing", trace_id="a" * 32)
+        wanted = entry_of(owner, summary="a red thing", trace_id="a" * 32, project_id=PROJECT)
     other = other_entry(owner)
     if name in {"since", "until"}:
         days = 3 if name == "until" else -3
@@ -94,7 +99,9 @@ def test_every_filter_narrows_page_and_api_alike(client, owner, name, value):
                 "UPDATE audit_entry SET at = %s WHERE id = %s",
                 [now() + timedelta(days=days), other.pk],
             )
-    value = value.format(user=owner.user_id, trace="a" * 32, today=now().date().isoformat())
+    value = value.format(
+        user=owner.user_id, trace="a" * 32, today=now().date().isoformat(), project=PROJECT
+    )
 
     found = client.get("/api/v1/audit/", {name: value}).json()["results"]
     page = text_of(client.get(reverse("audit"), {name: value}))
@@ -147,7 +154,7 @@ def test_the_list_is_paged_and_costs_the_same(client, owner, django_assert_max_n
         entry_of(owner, target_id=str(n))
     numbers = list(Entry.objects.order_by("-pk").values_list("pk", flat=True))
 
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         first = text_of(client.get(reverse("audit")))
     assert f"before={numbers[49]}" in first
     second = text_of(client.get(reverse("audit"), {"before": numbers[49]}))
@@ -257,7 +264,8 @@ def test_the_api_lists_the_events_and_their_fields(client, owner):
 
 
 def test_a_key_with_the_scope_reads_and_exports(client, organization, owner):
-    bearer = {"Authorization": f"Bearer {key_in(organization, 'audit.view')}"}
+    token = key_in(organization, "audit.view", "audit.view_all")
+    bearer = {"Authorization": f"Bearer {token}"}
     client.logout()
 
     entry = client.get("/api/v1/audit/", headers=bearer).json()["results"][0]
@@ -272,6 +280,72 @@ def test_a_key_with_the_scope_reads_and_exports(client, organization, owner):
     assert shown["seal"] is None
     assert started.status_code == 202
     assert started.json()["filters"] == {"category": "orgs"}
+
+
+@pytest.fixture
+def projects(owner):
+    """An open project and a restricted one, with an entry in each."""
+    opened = create_project(actor=owner, name="Open")
+    closed = create_project(actor=owner, name="Closed", restricted=True)
+    for project in (opened, closed):
+        entry_of(owner, summary=project.name, project_id=project.pk)
+    entry_of(owner, summary="of no project")
+    return opened, closed
+
+
+def trial_entries(actor):
+    return {row.summary for row in entries_visible_to(actor).filter(category="trial")}
+
+
+def test_a_key_reads_its_projects_trail_alone(client, organization, owner, projects):
+    opened, closed = projects
+    token = key_in(organization, "audit.view", project=opened)
+    bearer = {"Authorization": f"Bearer {token}"}
+    client.logout()
+
+    found = client.get("/api/v1/audit/", {"event": "trial.*"}, headers=bearer).json()["results"]
+    hers = client.get("/api/v1/audit/", {"project_id": str(closed.pk)}, headers=bearer).json()
+    wanted = {"source": "audit", "format": "csv", "filters": {"project_id": str(opened.pk)}}
+    refused = [
+        client.get("/api/v1/audit/statistics/", headers=bearer),
+        client.post("/api/v1/exports/", wanted, content_type="application/json", headers=bearer),
+    ]
+
+    assert [(row["summary"], row["project_id"]) for row in found] == [("Open", str(opened.pk))]
+    assert hers["results"] == []
+    assert {answer.status_code for answer in refused} == {403}
+
+
+def test_a_person_reads_of_open_projects_and_of_the_whole(organization, owner, projects):
+    finance = actor_in(organization, "finance")
+    events = set(entries_visible_to(finance).values_list("action", "project_id"))
+
+    assert trial_entries(owner) == {"Open", "Closed", "of no project"}
+    assert trial_entries(finance) == {"Open"}
+    assert ("orgs.project.created", projects[0].pk) in events
+    assert ("orgs.project.created", projects[1].pk) not in events
+    assert not sees_whole_trail(finance)
+
+
+def test_who_is_kept_out_of_nothing_reads_everything(organization, owner):
+    opened = create_project(actor=owner, name="Open")
+    entry_of(owner, summary="Open", project_id=opened.pk)
+    entry_of(owner, summary="of no project")
+    finance = actor_in(organization, "finance")
+
+    assert trial_entries(finance) == {"Open", "of no project"}
+    assert sees_whole_trail(finance)
+
+
+def test_the_scope_for_the_whole_trail_is_given_by_who_holds_it(organization, owner):
+    with pytest.raises(PermissionRefused):
+        create_key(actor=actor_in(organization, "finance"), name="k", scopes=["audit.view_all"])
+
+
+def test_the_page_of_an_entry_names_its_project(client, owner, projects):
+    found = entries_visible_to(owner).get(category="trial", summary="Closed")
+
+    assert "Closed</a>" in text_of(client.get(reverse("audit_entry", args=[found.pk])))
 
 
 def test_the_page_starts_an_export_of_what_is_found_and_shows_how_far_it_is(client, owner):

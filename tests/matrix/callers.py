@@ -35,13 +35,14 @@ OWN_AFFAIRS = (
 )  # fmt: skip
 """The personal centre, and the ways into an organization: nobody needs to be in one for it."""
 BEYOND_A_PROJECT = {
-    "GET /api/v1/audit/<pk>/": frozenset({HIDDEN}),
-    "GET /api/v1/audit/statistics/": frozenset({REFUSED}),
-    "POST /api/v1/exports/": frozenset({REFUSED}),
-    "POST /api/v1/exports/<pk>/cancel/": frozenset({REFUSED}),
-    "GET /api/v1/exports/<pk>/download/": frozenset({REFUSED}),
+    "GET /api/v1/audit/<pk>/": HIDDEN,
+    "GET /api/v1/audit/statistics/": REFUSED,
+    "POST /api/v1/exports/": REFUSED,
+    "GET /api/v1/exports/<pk>/": HIDDEN,
+    "POST /api/v1/exports/<pk>/cancel/": HIDDEN,
+    "GET /api/v1/exports/<pk>/download/": HIDDEN,
 }
-"""What speaks of the whole organization, so no key is told, whatever its scopes."""
+"""What of the trail lies outside its project, so a key without `audit.view_all` is not told."""
 IN_A_PROJECT = frozenset({"workflow", "version", "run", "home"})
 LEAVING = {
     Role.MEMBER: {"DELETE /api/v1/members/<pk>/", "POST /organization/members/<pk>/remove/"},
@@ -125,6 +126,13 @@ def in_another_project(name: str, door: Door) -> frozenset[int]:
     return by_scopes(*KEY_SCOPES)(name, door)
 
 
+def of_its_project(name: str, door: Door) -> frozenset[int]:
+    """A key that reads the trail of its project, and not what counts over all of them."""
+    if name in BEYOND_A_PROJECT:
+        return frozenset({BEYOND_A_PROJECT[name]})
+    return by_scopes("org.view", "audit.view")(name, door)
+
+
 def elsewhere(scopes: tuple[str, ...] | None = None) -> Expected:
     """An owner, or a key, of another organization: told what is missing is told."""
 
@@ -183,6 +191,8 @@ def _keys(ours: World) -> Iterator[Caller]:
     yield Caller("invented key", with_token(INVENTED), distrusted, ours)
     bare = with_token(key_of(ours, "org.view"))
     yield Caller("key without the scope", bare, by_scopes("org.view"), ours, home=ours)
+    reading = with_token(key_of(ours, "org.view", "audit.view"))
+    yield Caller("key with its project's trail", reading, of_its_project, ours, home=ours)
     kept_out = key_of(ours, ip_allow=["203.0.113.0/24"])
     yield Caller("key from a refused address", with_token(kept_out), refused_address, ours)
     project = Project.objects.create(organization=ours.organization, name="Other")

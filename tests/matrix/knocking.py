@@ -126,8 +126,9 @@ def text_of(response: Any) -> str:
 
 
 _CHANGING = re.compile(
-    r"\"trace_id\": ?\"\w*\"|'(?:X-Request-ID|traceparent|Content-Length|Date|Expires|Last-Modified|Server-Timing|ETag|"
-    r"(?:X-)?RateLimit[\w-]*)': '[^']*'|csrf\w*\W+(?:value=|=)?\W*\w{32,64}|nonce[=-]\W*[\w+/=-]+|"
+    r"\"trace_id\": ?\"\w*\"|'(?:X-Request-ID|traceparent|Content-Length|Date|Expires|ETag|"
+    r"Last-Modified|Server-Timing|(?:X-)?RateLimit[\w-]*)': '[^']*'|nonce[=-]\W*[\w+/=-]+|"
+    r"csrf\w*\W+(?:value=|=)?\W*\w{32,64}|"
     r"X-CSRFToken\W+\w+|expires=[^;]+GMT|page:[\w-]{36}|\d+\W(?:seconds?|minutes?) ago",
     re.IGNORECASE,
 )

@@ -144,6 +144,7 @@ def move_workflow(*, actor: Actor, workflow_id: UUID, project_id: UUID) -> Workf
             summary=workflow.name,
             before={"project": str(before)},
             after={"project": str(target)},
+            project_id=target,
         )
     return workflow
 
@@ -194,4 +195,5 @@ def _note(action: str, actor: Actor, version: WorkflowVersion, **data: str) -> N
         target_id=version.pk,
         summary=f"{version.workflow.name} v{version.number}",
         data={"workflow": str(version.workflow_id), "checksum": version.checksum, **data},
+        project_id=version.workflow.project_id,
     )

@@ -217,4 +217,5 @@ def _note(action: str, actor: Actor, run: Run, **data: str) -> None:
         target_id=run.public_id,
         data={"workflow": str(run.workflow_id), **data},
         trace_id=run.trace_id,
+        project_id=run.workflow.project_id,
     )
