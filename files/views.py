@@ -13,8 +13,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from files.actions import cancel_export, download_export, start_export
 from files.attachment import attachment_of
 from files.models import Export
-from files.sources import source_of
-from orgs.access import Actor, require
+from files.sources import require_source, source_of
+from orgs.access import Actor
 from orgs.pages import page
 
 SHOWN = 50
@@ -71,7 +71,7 @@ def _export(request: HttpRequest, pk: UUID) -> Export:
     found: Export | None = Export.objects.of(actor.organization_id).filter(pk=pk).first()
     if found is None:
         raise Http404
-    require(actor, source_of(found.source).verb, found)
+    require_source(actor, source_of(found.source))
     return found
 
 

@@ -17,8 +17,7 @@ from core.schema import refusal
 from files.actions import cancel_export, download_export, start_export
 from files.attachment import Attachment, attachment_of
 from files.models import Export
-from files.sources import all_sources, source_of
-from orgs.access import can, require
+from files.sources import all_sources, require_source, source_of
 from orgs.api.access import OrgViewSet
 
 EXPORT = {
@@ -96,7 +95,7 @@ class ExportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
 
     def get_object(self) -> Export:
         export: Export = super().get_object()
-        require(self.actor, source_of(export.source).verb, export)
+        require_source(self.actor, source_of(export.source))
         return export
 
     @extend_schema(
@@ -156,6 +155,6 @@ class ExportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet
             [
                 {"name": source.name, "label": str(source.label), "columns": source.columns}
                 for source in all_sources()
-                if can(self.actor, source.verb)
+                if source.allows(self.actor)
             ]
         )

@@ -14,6 +14,7 @@ from audit.proof import keep_result, prove
 from audit.sealing import seal_all
 from audit.tests.factories import entry_of, no_triggers
 from core.errors import PermissionRefused
+from files.actions import start_export
 from orgs.actions import create_key, create_project, rename_organization
 from orgs.models import Organization
 from orgs.tests.factories import OrganizationFactory, actor_in, key_in, person_in
@@ -314,6 +315,23 @@ def test_a_key_reads_its_projects_trail_alone(client, organization, owner, proje
     assert [(row["summary"], row["project_id"]) for row in found] == [("Open", str(opened.pk))]
     assert hers["results"] == []
     assert {answer.status_code for answer in refused} == {403}
+
+
+def test_an_export_of_everything_is_closed_to_who_does_not_see_everything(
+    client, organization, owner, projects
+):
+    export = start_export(actor=owner, source="audit", fmt="csv")
+    finance, _ = person_in(organization, "finance")
+    client.force_login(finance)
+
+    answers = [
+        client.get(f"/api/v1/exports/{export.pk}/"),
+        client.get(f"/exports/{export.pk}/"),
+        client.post(f"/exports/{export.pk}/cancel/"),
+    ]
+
+    assert {answer.status_code for answer in answers} == {403}
+    assert client.get("/api/v1/exports/").json()["results"] == []
 
 
 def test_a_person_reads_of_open_projects_and_of_the_whole(organization, owner, projects):

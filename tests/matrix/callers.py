@@ -13,6 +13,7 @@ from typing import Any
 from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 from django.test import Client, override_settings
+from django.urls import reverse
 from django.utils.timezone import now
 
 from accounts.tests.factories import PASSWORD, UserFactory
@@ -20,7 +21,7 @@ from config.staff import STAFF_GROUPS
 from core.ids import uuid7
 from orgs.actions import create_key, revoke_key
 from orgs.models import ApiKey, Project, Role
-from orgs.permissions import KEY_SCOPES, VERBS
+from orgs.permissions import KEY_SCOPES, SUPPORT, VERBS
 from tests.doors import HIDDEN, REFUSED, Door
 from tests.matrix.elsewhere import HEADLESS
 from tests.matrix.knocking import is_api, signed_in, with_token
@@ -38,9 +39,9 @@ BEYOND_A_PROJECT = {
     "GET /api/v1/audit/<pk>/": HIDDEN,
     "GET /api/v1/audit/statistics/": REFUSED,
     "POST /api/v1/exports/": REFUSED,
-    "GET /api/v1/exports/<pk>/": HIDDEN,
-    "POST /api/v1/exports/<pk>/cancel/": HIDDEN,
-    "GET /api/v1/exports/<pk>/download/": HIDDEN,
+    "GET /api/v1/exports/<pk>/": REFUSED,
+    "POST /api/v1/exports/<pk>/cancel/": REFUSED,
+    "GET /api/v1/exports/<pk>/download/": REFUSED,
 }
 """What of the trail lies outside its project, so a key without `audit.view_all` is not told."""
 IN_A_PROJECT = frozenset({"workflow", "version", "run", "home"})
@@ -126,6 +127,21 @@ def in_another_project(name: str, door: Door) -> frozenset[int]:
     return by_scopes(*KEY_SCOPES)(name, door)
 
 
+def by_stay(level: str) -> Expected:
+    """An operator inside as support: what the level of the stay allows, and their own affairs."""
+
+    def expected(name: str, door: Door) -> frozenset[int]:
+        if (told := beside(name, door)) is not None:
+            return told
+        if any(start in name for start in OWN_AFFAIRS):
+            return door.own
+        if door.verb and door.verb not in SUPPORT[level]:
+            return frozenset({REFUSED})
+        return door.own
+
+    return expected
+
+
 def of_its_project(name: str, door: Door) -> frozenset[int]:
     """A key that reads the trail of its project, and not what counts over all of them."""
     if name in BEYOND_A_PROJECT:
@@ -165,6 +181,7 @@ def callers(ours: World, theirs: World) -> Iterator[Caller]:
     yield from _tokens(ours)
     yield from _outsiders(ours)
     yield from operators(ours)
+    yield from supporters(ours)
 
 
 def _elsewhere(ours: World, theirs: World) -> Iterator[Caller]:
@@ -282,6 +299,18 @@ def operators(ours: World) -> Iterator[Caller]:
     yield _operator("operator who may look", looker, ours)
     top = UserFactory(email="superuser@example.com", is_staff=True, is_superuser=True)
     yield _operator("superuser", top, ours)
+
+
+def supporters(ours: World) -> Iterator[Caller]:
+    """Operators who have entered the organization through the console."""
+    for level in ("view", "act"):
+        user = UserFactory(email=f"support-{level}@example.com", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename="add_supportaccess"))
+        client = signed_in(user)
+        given = {"organization": str(ours.organization.pk), "level": level, "minutes": 60}
+        stay = given | {"reason": "Ticket 4711: every door is tried"}
+        assert client.post(reverse("admin:orgs_supportaccess_add"), stay).status_code == 302
+        yield Caller(f"support: {level}", client, by_stay(f"support-{level}"), ours, home=ours)
 
 
 def _operator(name: str, user: Any, ours: World) -> Caller:

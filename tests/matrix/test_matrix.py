@@ -18,7 +18,10 @@ from tests.worlds import make_world
 pytestmark = pytest.mark.services
 AT_THE_CONSOLE = ("owner elsewhere", "operator without groups", "superuser")
 """Here, for the time it takes; `make matrix` sends everybody."""
-ONCE_IS_ENOUGH = ("admin", "builder", "approver", "invented key", "token with", "expired token")
+ONCE_IS_ENOUGH = (
+    "admin", "builder", "approver", "invented key", "token with",
+    "expired token", "support: act",
+)  # fmt: skip
 """Like others that are sent: here left out for the time it takes."""
 
 
