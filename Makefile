@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: run test matrix demo check check-types check-rest security format lock install install-dev messages fuzz-api bench-engine bench-gateway bench-permissions screenshots clean
+.PHONY: run test matrix demo check check-types check-rest security format lock install install-dev messages fuzz-api bench-engine bench-gateway bench-permissions bench-traces screenshots clean
 
 run: install ## serve web, worker and beat; prints address and sign-in; Ctrl-C ends it
 	@exec $(BIN)/python manage.py up $(if $(PORT),--port $(PORT))
@@ -57,6 +57,9 @@ bench-gateway: install ## requests per second of /v1 with durable money
 
 bench-permissions: install ## pages of 100,000 workflows for an owner, a member and a guest
 	@$(BIN)/python -m bench.permissions
+
+bench-traces: install-dev ## a trace among a million rows; the test's worlds are its data
+	@$(BIN)/python -m bench.traces
 
 screenshots: install-dev ## pictures of every page, light, dark and narrow, in data/shots
 	@$(BIN)/python -m tests.browser.screenshots

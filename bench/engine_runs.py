@@ -10,7 +10,7 @@ from django.utils.timezone import now
 
 from core.bus import get_bus
 from core.ids import new_trace_id
-from orgs.models import Organization
+from orgs.models import Organization, Project
 from workflows.actions.flows import checksum_of
 from workflows.localservices import SandboxServices
 from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
@@ -93,11 +93,12 @@ class Bench:
     def __init__(self) -> None:
         register_kinds()
         self.organization = Organization.objects.create(name="Bench", slug="bench")
+        project = Project.objects.create(organization=self.organization, name="Bench")
         self.versions = {}
         for name, (_, shape, steps) in WORKLOADS.items():
             definition = definition_of(shape, steps)
             workflow = Workflow.objects.create(
-                organization=self.organization, name=name, mode="workflow"
+                organization=self.organization, project=project, name=name, mode="workflow"
             )
             self.versions[name] = WorkflowVersion.objects.create(
                 organization=self.organization,

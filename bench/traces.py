@@ -46,7 +46,7 @@ def main() -> None:
     with throwaway("loomwork_bench_traces") as about:
         searches = prepare(options.rows)
         figures = {name: measure(search, options.rounds) for name, search in searches.items()}
-    print(json.dumps({"rows": options.rows, **about, "ms": figures}, indent=2))
+    print(json.dumps({"rows": options.rows, **about, "ms": figures}))
 
 
 def prepare(rows: int) -> dict[str, Callable[[], object]]:
