@@ -17,7 +17,7 @@ from orgs import actions
 from orgs.access import can, require
 from orgs.contents import contents_of
 from orgs.errors import ProjectNotEmpty
-from orgs.forms import ProjectForm
+from orgs.forms.projects import ProjectForm
 from orgs.listing import newest
 from orgs.models import Project
 from orgs.pages import back_from, page

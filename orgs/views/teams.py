@@ -15,7 +15,7 @@ from core.errors import DomainError, NotFound, PermissionRefused
 from orgs import actions
 from orgs.access import can, require
 from orgs.actions.teams import leads
-from orgs.forms import JoinForm, TeamForm
+from orgs.forms.teams import JoinForm, TeamForm
 from orgs.listing import newest
 from orgs.models import Team, TeamMembership
 from orgs.pages import page

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from orgs import actions
 from orgs.access import Actor, can
-from orgs.key_forms import KeyChangeForm, KeyForm, RotateForm
+from orgs.forms.keys import KeyChangeForm, KeyForm, RotateForm
 from orgs.models import ApiKey
 from orgs.pages import page
 from orgs.projects import open_projects

@@ -16,7 +16,7 @@ from core.errors import DomainError, NotFound, PermissionRefused
 from orgs import actions
 from orgs.actions.sso import find_connection
 from orgs.actions.sso_domains import proof_url
-from orgs.forms_sso import ChangeForm, ConnectionForm, DomainForm
+from orgs.forms.sso import ChangeForm, ConnectionForm, DomainForm
 from orgs.models import SsoConnection, SsoDomain
 from orgs.pages import page
 
