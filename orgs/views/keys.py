@@ -45,7 +45,7 @@ def keys(request: HttpRequest) -> HttpResponse:
         "title": _("API keys"),
         "keys": _named(found[:PAGE]),
         "more": found[PAGE - 1].pk if len(found) > PAGE else None,
-        "projects": open_projects(actor)[:200],
+        "projects": open_projects(actor, "key.create")[:200],
         "project": project,
         "state": state,
         "states": [("", _("All")), *ApiKey.State.choices],
