@@ -1,8 +1,9 @@
-"""What permissions cost at size: pages of 100,000 workflows for an owner, a member and a guest.
+"""What permissions cost at size: pages of 100,000 workflows for an owner, a member and two guests.
 
 One organization on PostgreSQL: 100,000 workflows in 20 projects, 5 of them restricted; 1,000 people
-and 50 teams; 20,000 rights granted to people, 10,000 to teams, 50 on whole projects. Asked through
-the product's own doors (`/workflows/`, `/api/v1/workflows/`), the first page and one deep inside.
+and 50 teams; 20,000 rights granted to people, 10,000 to teams, 50 on whole projects. `guest` is in
+a team, `few` has three workflows and nothing else. Asked through the product's own doors
+(`/workflows/`, `/api/v1/workflows/`), the first page and one deep inside.
 Queries are counted here and in an organization of ten workflows: they must be the same.
 
 `rows` is the page's query alone, beside guardian's plain `get_objects_for_user` for the same person
@@ -30,11 +31,12 @@ from bench.database import throwaway
 Row = dict[str, Any]
 WORKFLOWS, PEOPLE, TEAMS, PROJECTS, RESTRICTED = 100_000, 1_000, 50, 20, 5
 TO_PEOPLE, PER_TEAM, OF_PROJECTS, FEW = 20_000, 200, 50, 5
-WHO = ("owner", "member", "guest")
+WHO = ("owner", "member", "guest", "few")
+ROLES = ("owner", "member", "guest", "guest")
 
 
 class World:
-    """The rows of the measurement, and three people to ask for."""
+    """The rows of the measurement, and four people to ask for."""
 
     def __init__(self) -> None:
         from accounts.models import User  # noqa: PLC0415 - the settings are chosen only now
@@ -55,7 +57,7 @@ class World:
             User(email=f"p{n}@example.com", name=f"Person {n}", is_active=True, password="!")
             for n in range(PEOPLE)
         )
-        roles = ["owner", "member", "guest"] + ["member"] * 700 + ["guest"] * (PEOPLE - 703)
+        roles = [*ROLES] + ["member"] * 700 + ["guest"] * (PEOPLE - 700 - len(ROLES))
         self.members = Membership.objects.bulk_create(
             Membership(organization=self.organization, user=user, role=role)
             for user, role in zip(self.users, roles, strict=True)
@@ -89,7 +91,8 @@ class World:
             Team(organization=self.organization, name=f"Team {n}", group=group)
             for n, group in enumerate(groups)
         )
-        chosen = [(member, self.teams[n % TEAMS]) for n, member in enumerate(self.members)]
+        joining = [row for row in self.members if row.user_id != self.people["few"].pk]
+        chosen = [(member, self.teams[n % TEAMS]) for n, member in enumerate(joining)]
         TeamMembership.objects.bulk_create(
             TeamMembership(organization=self.organization, member=member, team=team)
             for member, team in chosen
@@ -107,10 +110,11 @@ class World:
 
         view = Permission.objects.get(codename="view_workflow")
         pairs = {
-            (self.random.randrange(3, PEOPLE), self.random.randrange(WORKFLOWS))
+            (self.random.randrange(len(WHO), PEOPLE), self.random.randrange(WORKFLOWS))
             for _ in range(TO_PEOPLE)
         }
         pairs |= {(WHO.index("guest"), self.random.randrange(WORKFLOWS)) for _ in range(FEW)}
+        pairs |= {(WHO.index("few"), n) for n in (0, WORKFLOWS // 2, WORKFLOWS - 1)}
         WorkflowGrant.objects.bulk_create(
             (
                 WorkflowGrant(
@@ -129,12 +133,14 @@ class World:
         )
         whole = Permission.objects.get(codename="view_project")
         ProjectGrant.objects.bulk_create(
-            ProjectGrant(user=self.users[3 + n], permission=whole, content_object=self.projects[-1])
+            ProjectGrant(
+                user=self.users[len(WHO) + n], permission=whole, content_object=self.projects[-1]
+            )
             for n in range(OF_PROJECTS)
         )
 
     def _add_small(self) -> None:
-        """The same three people in an organization of ten workflows."""
+        """The same people in an organization of ten workflows."""
         from django.contrib.auth.models import Permission  # noqa: PLC0415
 
         from orgs.models import Membership, Organization, Project, ProjectGrant  # noqa: PLC0415
@@ -142,20 +148,21 @@ class World:
 
         self.small = Organization.objects.create(name="Small", slug="small")
         project = Project.objects.create(organization=self.small, name="General", is_default=True)
-        for role, user in self.people.items():
+        for role, user in zip(ROLES, self.people.values(), strict=True):
             Membership.objects.create(organization=self.small, user=user, role=role)
         view = Permission.objects.get(codename="view_project")
-        ProjectGrant.objects.create(
-            user=self.people["guest"], permission=view, content_object=project
-        )
+        for who in ("guest", "few"):
+            ProjectGrant.objects.create(
+                user=self.people[who], permission=view, content_object=project
+            )
         for n in range(10):
             Workflow.objects.create(organization=self.small, project=project, name=f"Small {n}")
 
-    def actor(self, role: str) -> Any:
+    def actor(self, who: str) -> Any:
         from orgs.access import Actor  # noqa: PLC0415
 
-        user = self.people[role]
-        return Actor(self.organization.pk, role=role, user_id=user.pk)
+        role = ROLES[WHO.index(who)]
+        return Actor(self.organization.pk, role=role, user_id=self.people[who].pk)
 
 
 def clients(world: World) -> dict[str, Any]:
@@ -226,7 +233,7 @@ def beside_guardian(world: World, rounds: int) -> Iterator[Row]:
 
     from workflows.models import Workflow  # noqa: PLC0415
 
-    for role in ("guest", "member"):
+    for role in ("guest", "few", "member"):
         user, actor = world.people[role], world.actor(role)
 
         def ours(actor: Any = actor) -> Any:
@@ -240,7 +247,7 @@ def beside_guardian(world: World, rounds: int) -> Iterator[Row]:
                 accept_global_perms=False,
             )
 
-        if role == "guest":
+        if role != "member":
             same = set(ours().values_list("pk", flat=True)) == set(
                 theirs().values_list("pk", flat=True)
             )

@@ -79,12 +79,7 @@ def open_task(  # noqa: PLR0913 - the request of an approval, each part named
     """
     subject_of(kind)
     shown = clean(dict(snapshot or {}))
-    request = {
-        "candidates": clean_principals(candidates),
-        "actions": clean_actions(clean(actions)),
-        "form": clean_form(clean(form)),
-        "due_at": due_at.isoformat() if due_at else None,
-    }
+    request = _request_of(candidates, actions, form, due_at)
     if known := _task_of(organization_id, idempotency_key):
         return known
     info = ProcessInfo(
@@ -100,10 +95,29 @@ def open_task(  # noqa: PLR0913 - the request of an approval, each part named
         trace_id=trace_id or current_trace_id(),
         idempotency_key=idempotency_key,
     )
+    return _start_once(info)
+
+
+def _request_of(
+    candidates: Sequence[str],
+    actions: Sequence[Mapping[str, Any]],
+    form: Mapping[str, Any] | None,
+    due_at: datetime | None,
+) -> dict[str, Any]:
+    """What each stage shows and whom it asks, as it is stored with the process."""
+    return {
+        "candidates": clean_principals(candidates),
+        "actions": clean_actions(clean(actions)),
+        "form": clean_form(clean(form)),
+        "due_at": due_at.isoformat() if due_at else None,
+    }
+
+
+def _start_once(info: ProcessInfo) -> HumanTask:
     try:
         return _start(info)
     except IntegrityError:
-        if known := _task_of(organization_id, idempotency_key):
+        if known := _task_of(info.organization_id, info.idempotency_key):
             return known  # somebody asked with the same key at the same time and was faster
         raise
 

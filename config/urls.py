@@ -9,7 +9,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from accounts.console import guard_console
 from config.health import healthz
 from core.refusals import unserved
-from orgs.trace_views import operator_trace
+from orgs.views.trace import operator_trace
 
 # Before `admin.site.urls` is read: otherwise a second factor would be skipped silently.
 guard_console(admin.site)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
+from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -19,6 +20,7 @@ from orgs.access import actor_of, require
 from orgs.errors import NoOrganization
 
 View = Callable[..., HttpResponseBase]
+Row = TypeVar("Row")
 
 
 def page(verb: str) -> Callable[[View], View]:
@@ -60,6 +62,22 @@ def _to_factors(request: HttpRequest, error: SecondFactorRequired) -> HttpRespon
     if request.headers.get("HX-Request"):  # a fragment cannot hold the page it leads to
         return HttpResponse(headers={"HX-Redirect": reverse("mfa_index")})
     return redirect("mfa_index")
+
+
+def carried_out(form: Form, act: Callable[..., Row], **given: Any) -> Row | None:
+    """What `act` makes of a form's fields; None, with the reason in the form, when either says no.
+
+    Nothing has to be typed again then. NotFound and PermissionRefused are for `page` to answer.
+    """
+    if not form.is_valid():
+        return None
+    try:
+        return act(**given, **form.cleaned_data)
+    except (NotFound, PermissionRefused):
+        raise
+    except DomainError as error:
+        form.add_error(None, gettext(error.message))
+        return None
 
 
 def back_from(request: HttpRequest) -> str:

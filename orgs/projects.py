@@ -54,10 +54,11 @@ def refuse_archived(project: Project) -> None:
         raise ProjectArchived("This project is archived.", project=str(project.pk))
 
 
-def open_projects(actor: Actor) -> QuerySet[Project]:
-    """Projects in which the actor may have keys: a key in one sees all that is in it.
+def open_projects(actor: Actor, verb: str) -> QuerySet[Project]:
+    """Projects that are not archived and in which the actor may do `verb`, the default first.
 
-    So a restricted one is for those who administer it.
+    By role or by a grant. A key in a project sees all that is in it, so `key.create` in a
+    restricted one is for those who administer it.
     """
-    rows: QuerySet[Project] = Project.objects.visible_to(actor, "key.create")
+    rows: QuerySet[Project] = Project.objects.visible_to(actor, verb)
     return rows.filter(archived_at=None).order_by("-is_default", "name")

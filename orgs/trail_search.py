@@ -17,7 +17,6 @@ from orgs.tokens import looks_like_key
 from orgs.trails import TRACES, Clue, Wanted, readable, scope_of
 
 LONGEST = 255
-_TRACE = re.compile(r"[0-9a-f]{32}")
 _PREFIX = re.compile(r"(?:lw_)?([a-z0-9]{8})(?:[_…].*)?", re.DOTALL)
 _NUMBER = re.compile(r"(?:([a-z]+)[: #/])?([0-9]{1,18})", re.ASCII)
 _RUN = re.compile(r"(?:run:)?([0-9a-fA-F-]{32,36})[:/].+", re.DOTALL)

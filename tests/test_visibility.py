@@ -6,16 +6,19 @@ What should come out is worked out here anew, in plain loops over the tables of
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission
+from django.db import connection
 from django.test import Client
 
 from bpm.models import HumanTask
 from bpm.tests.factories import make_task
+from core.database import is_postgres
 from core.ids import new_trace_id, uuid7
 from files.models import StoredFile
 from files.tests.factories import file_of
@@ -345,3 +348,36 @@ def test_what_is_restricted_stands_in_no_list_count_search_or_panel(role):
     assert figures.get("Runs, 14 days", "0") == "0"
     owner = client_of(person_in(organization)[0])
     assert mark in owner.get("/workflows/").content.decode()
+
+
+def walked(rows):
+    """Rows of workflows that PostgreSQL read for a list, kept or not."""
+    (told,) = json.loads(rows.explain(analyze=True, format="json"))
+    nodes, found = [told["Plan"]], 0
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("Plans", ())
+        if node.get("Relation Name") == Workflow._meta.db_table:
+            read = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+            found += read * node["Actual Loops"]
+    return found
+
+
+@pytest.mark.skipif(not is_postgres(), reason="asks PostgreSQL's planner")
+def test_a_guest_of_few_workflows_does_not_walk_through_all():
+    organization = OrganizationFactory()
+    project = Project.objects.get(organization=organization)
+    rows = Workflow.objects.bulk_create(
+        Workflow(organization=organization, project=project, name=f"Flow {n}") for n in range(5000)
+    )
+    user, actor = person_in(organization, "guest")
+    view = Permission.objects.get(codename="view_workflow")
+    for row in rows[:3]:
+        WorkflowGrant.objects.create(user=user, permission=view, content_object=row)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+    found = Workflow.objects.visible_to(actor).order_by("-pk")[:26]
+
+    assert set(found) == set(rows[:3])
+    assert walked(found) < 50

@@ -14,9 +14,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from core.errors import PermissionRefused
 from core.jsonsafe import clean
-from orgs.access import can
+from orgs.access import Actor, can
+from orgs.models import Project
 from orgs.pages import page
+from orgs.projects import open_projects
 from orgs.reads import projects_of
 from orgs.sharing import change_sharing, sharing_context
 from workflows.actions import (
@@ -27,7 +30,7 @@ from workflows.actions import (
     read_flow,
     start_run,
 )
-from workflows.actions.flows import MAX_BYTES
+from workflows.actions.flows import MAX_BYTES, may_import
 from workflows.dify.texts import localize
 from workflows.drawing import draw
 from workflows.errors import ImportRefused, InvalidRunInput
@@ -35,6 +38,8 @@ from workflows.inputs import start_variables
 from workflows.models import Event, Run, RunWait, Workflow, WorkflowVersion
 
 PAGE = 25
+CHOICES = 500
+"""Projects that a form offers at most; the API takes any."""
 
 
 @require_GET
@@ -58,6 +63,7 @@ def workflows(request: HttpRequest) -> HttpResponse:
         "project": str(project or ""),
         "projects": projects_of(_actor(request)),
         "filtered": bool(query or project),
+        "may_import": may_import(_actor(request)),
     }
     fragment = getattr(request, "htmx", False)
     name = "workflows/_workflow_rows.html" if fragment else "workflows/workflows.html"
@@ -77,13 +83,13 @@ def _with_run_counts(rows: list[Workflow]) -> list[Workflow]:
 
 
 @require_http_methods(["GET", "POST"])
-@page("workflow.edit")
+@page("org.view")
 def import_page(request: HttpRequest) -> HttpResponse:
     """Upload a file: "check" shows its report, "import" stores it when it has no fault."""
-    context: dict[str, Any] = {
-        "title": _("Import a flow"),
-        "projects": [row for row in projects_of(_actor(request)) if row.archived_at is None],
-    }
+    actor = _actor(request)
+    if not may_import(actor):
+        raise PermissionRefused("Your role does not allow this.", verb="workflow.edit")
+    context: dict[str, Any] = {"title": _("Import a flow"), "projects": _editable(actor)}
     upload = request.FILES.get("file")
     if request.method == "POST" and upload is None:
         messages.error(request, _("Choose a file first."))
@@ -95,6 +101,11 @@ def import_page(request: HttpRequest) -> HttpResponse:
         else:
             return _import(request, context, raw, str(upload.name), name)
     return render(request, "workflows/import.html", context)
+
+
+def _editable(actor: Actor) -> QuerySet[Project]:
+    """Projects to choose from for a workflow that is made or moved."""
+    return open_projects(actor, "workflow.edit")[:CHOICES]
 
 
 def _import(
@@ -153,7 +164,7 @@ def workflow(request: HttpRequest, pk: UUID) -> HttpResponse:
             "runs": _with_names(found.runs.order_by("-pk"))[:8],
             "may_run": can(actor, "workflow.run", found),
             "may_edit": can(actor, "workflow.edit", found),
-            "projects": [row for row in projects_of(actor) if row.archived_at is None],
+            "projects": _editable(actor),
             "may_publish": can(actor, "workflow.publish", found),
             **sharing_context(
                 actor, found, "workflow.share", reverse("workflow_share", args=[found.pk])

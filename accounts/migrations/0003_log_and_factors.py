@@ -6,39 +6,10 @@ SecurityEvent must make this one again (test_the_database_refuses_to_rewrite_an_
 
 from django.db import migrations
 
+from core.append_only import append_only
 from core.secrets import seal
 
 PLACE = "mfa_authenticator|data"
-POSTGRES = [
-    """
-    CREATE FUNCTION accounts_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN RAISE EXCEPTION 'security events are append-only'; END $$
-    """,
-    """
-    CREATE TRIGGER accounts_securityevent_append_only BEFORE UPDATE ON accounts_securityevent
-    FOR EACH ROW EXECUTE FUNCTION accounts_append_only()
-    """,
-]
-POSTGRES_BACK = [
-    "DROP TRIGGER accounts_securityevent_append_only ON accounts_securityevent",
-    "DROP FUNCTION accounts_append_only()",
-]
-SQLITE = [
-    """
-    CREATE TRIGGER accounts_securityevent_append_only BEFORE UPDATE ON accounts_securityevent
-    BEGIN SELECT RAISE(ABORT, 'security events are append-only'); END
-    """
-]
-SQLITE_BACK = ["DROP TRIGGER accounts_securityevent_append_only"]
-
-
-def run(postgres, sqlite):
-    def apply(apps, schema_editor):
-        vendor = schema_editor.connection.vendor
-        for statement in postgres if vendor == "postgresql" else sqlite:
-            schema_editor.execute(statement)
-
-    return apply
 
 
 def encrypt_factors(apps, schema_editor):
@@ -56,6 +27,11 @@ class Migration(migrations.Migration):
         ("mfa", "0003_authenticator_type_uniq"),
     ]
     operations = [
-        migrations.RunPython(run(POSTGRES, SQLITE), run(POSTGRES_BACK, SQLITE_BACK)),
+        append_only(
+            "accounts_securityevent",
+            "UPDATE",
+            function="accounts_append_only",
+            what="security events",
+        ),
         migrations.RunPython(encrypt_factors, migrations.RunPython.noop),
     ]

@@ -11,16 +11,15 @@ these tables must make them again (test_the_database_refuses_to_rewrite_the_trai
 
 from django.db import migrations
 
+from core.append_only import per_database, postgres_function, postgres_trigger, sqlite_trigger
+
 TABLES = ("audit_entry", "audit_seal", "audit_sealedentry", "audit_chain")
 SEAL = (
     "id", "organization_id", "number", "count", "first_id", "last_id", "last_at", "content",
     "previous", "digest", "sealed_at",
 )  # fmt: skip
 
-POSTGRES = [
-    """
-    CREATE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
+RULE = """
       IF TG_OP = 'DELETE' AND current_setting('loomwork.audit_retention', true) = 'on' THEN
         IF TG_TABLE_NAME = 'audit_entry' AND EXISTS (
           SELECT 1 FROM audit_sealedentry e JOIN audit_seal s ON s.id = e.seal_id
@@ -37,26 +36,12 @@ POSTGRES = [
         THEN RETURN NEW; END IF;
       END IF;
       RAISE EXCEPTION 'the audit trail is append-only: no % of %', TG_OP, TG_TABLE_NAME;
-    END $$
-    """,
-    *(
-        f"""
-        CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table}
-        FOR EACH ROW EXECUTE FUNCTION audit_append_only()
-        """
-        for table in TABLES[:3]
-    ),
-    """
-    CREATE TRIGGER audit_chain_append_only BEFORE DELETE ON audit_chain
-    FOR EACH ROW EXECUTE FUNCTION audit_append_only()
-    """,
-    *(
-        f"""
-        CREATE TRIGGER {table}_append_only_truncate BEFORE TRUNCATE ON {table}
-        FOR EACH STATEMENT EXECUTE FUNCTION audit_append_only()
-        """
-        for table in TABLES
-    ),
+"""
+POSTGRES = [
+    postgres_function("audit_append_only", RULE),
+    *(postgres_trigger(each, "UPDATE OR DELETE", "audit_append_only") for each in TABLES[:3]),
+    postgres_trigger("audit_chain", "DELETE", "audit_append_only"),
+    *(postgres_trigger(each, "TRUNCATE", "audit_append_only") for each in TABLES),
 ]
 POSTGRES_BACK = [
     *(f"DROP TRIGGER {table}_append_only ON {table}" for table in TABLES),
@@ -66,11 +51,8 @@ POSTGRES_BACK = [
 
 
 def refuse(event, table, unless=""):
-    when = f"WHEN NOT ({unless})" if unless else ""
-    return f"""
-    CREATE TRIGGER {table}_append_only_{event} BEFORE {event} ON {table} {when}
-    BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END
-    """
+    name = f"{table}_append_only_{event}"
+    return sqlite_trigger(name, table, event, "the audit trail is append-only", unless)
 
 
 SQLITE = [
@@ -104,15 +86,6 @@ SQLITE_BACK = [
 ]
 
 
-def run(postgres, sqlite):
-    def apply(apps, schema_editor):
-        vendor = schema_editor.connection.vendor
-        for statement in postgres if vendor == "postgresql" else sqlite:
-            schema_editor.execute(statement, params=None)
-
-    return apply
-
-
 def fill(apps, schema_editor):
     find = "strpos" if schema_editor.connection.vendor == "postgresql" else "instr"
     schema_editor.execute(
@@ -126,5 +99,7 @@ class Migration(migrations.Migration):
     dependencies = [("audit", "0003_seals")]
     operations = [
         migrations.RunPython(fill, migrations.RunPython.noop),
-        migrations.RunPython(run(POSTGRES, SQLITE), run(POSTGRES_BACK, SQLITE_BACK)),
+        per_database(
+            postgres=POSTGRES, postgres_back=POSTGRES_BACK, sqlite=SQLITE, sqlite_back=SQLITE_BACK
+        ),
     ]

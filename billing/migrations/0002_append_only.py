@@ -6,44 +6,22 @@ LedgerEntry must make these again (test_the_database_refuses_to_rewrite_the_ledg
 
 from django.db import migrations
 
-POSTGRES = [
-    """
-    CREATE FUNCTION billing_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN RAISE EXCEPTION 'ledger entries are append-only'; END $$
-    """,
-    """
-    CREATE TRIGGER billing_ledgerentry_append_only BEFORE UPDATE OR DELETE ON billing_ledgerentry
-    FOR EACH ROW EXECUTE FUNCTION billing_append_only()
-    """,
-    # Balances change with every call: half-empty pages keep those updates in place (HOT).
-    "ALTER TABLE billing_wallet SET (fillfactor = 50)",
-]
-POSTGRES_BACK = [
-    "DROP TRIGGER billing_ledgerentry_append_only ON billing_ledgerentry",
-    "DROP FUNCTION billing_append_only()",
-    "ALTER TABLE billing_wallet RESET (fillfactor)",
-]
-SQLITE = [
-    f"""
-    CREATE TRIGGER billing_ledgerentry_append_only_{event} BEFORE {event} ON billing_ledgerentry
-    BEGIN SELECT RAISE(ABORT, 'ledger entries are append-only'); END
-    """
-    for event in ("update", "delete")
-]
-SQLITE_BACK = [
-    f"DROP TRIGGER billing_ledgerentry_append_only_{event}" for event in ("update", "delete")
-]
-
-
-def run(postgres, sqlite):
-    def apply(apps, schema_editor):
-        vendor = schema_editor.connection.vendor
-        for statement in postgres if vendor == "postgresql" else sqlite:
-            schema_editor.execute(statement)
-
-    return apply
+from core.append_only import append_only, per_database
 
 
 class Migration(migrations.Migration):
     dependencies = [("billing", "0001_initial")]
-    operations = [migrations.RunPython(run(POSTGRES, SQLITE), run(POSTGRES_BACK, SQLITE_BACK))]
+    operations = [
+        append_only(
+            "billing_ledgerentry",
+            "UPDATE",
+            "DELETE",
+            function="billing_append_only",
+            what="ledger entries",
+        ),
+        # Balances change with every call: half-empty pages keep those updates in place (HOT).
+        per_database(
+            postgres=["ALTER TABLE billing_wallet SET (fillfactor = 50)"],
+            postgres_back=["ALTER TABLE billing_wallet RESET (fillfactor)"],
+        ),
+    ]

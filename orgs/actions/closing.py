@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.utils.timezone import now
 
-from audit.actions import record
 from core.errors import InvalidInput, NotFound
 from core.queue import enqueue
 from orgs.access import Actor, require, system_actor
+from orgs.actions.rows import note
 from orgs.actions.teams import drop_team
 from orgs.closing import erasures, grace
 from orgs.errors import NotConfirmed, OrganizationClosing
@@ -136,12 +137,5 @@ def _tell_owners(organization: Organization, what: str, actor: Actor) -> None:
     )
 
 
-def _note(action: str, actor: Actor, organization: Organization, **data: str) -> None:
-    record(
-        action,
-        actor=actor,
-        target_type="organization",
-        target_id=organization.pk,
-        summary=organization.name,
-        data=data,
-    )
+def _note(action: str, actor: Actor, organization: Organization, **told: Any) -> None:
+    note(action, actor, "organization", organization, **told)

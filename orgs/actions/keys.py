@@ -184,7 +184,7 @@ def end_keys(actor: Actor, user_id: UUID, role: str = "") -> None:
 
 
 def _open_project(actor: Actor, project_id: UUID) -> UUID:
-    if not open_projects(actor).filter(pk=project_id, archived_at=None).exists():
+    if not open_projects(actor, "key.create").filter(pk=project_id).exists():
         raise NotFound("There is no such project.")
     return project_id
 

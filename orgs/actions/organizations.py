@@ -7,11 +7,11 @@ from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
 from accounts.models import User
-from audit.actions import record
 from core.errors import InvalidInput
 from core.ids import uuid7
 from orgs.access import Actor, require
 from orgs.actions.projects import create_default_project
+from orgs.actions.rows import note
 from orgs.errors import TooManyOrganizations
 from orgs.models import Membership, Organization, Role
 
@@ -85,11 +85,4 @@ def _named(name: str) -> str:
 
 
 def _note(action: str, actor: Actor, organization: Organization, **more: Any) -> None:
-    record(
-        action,
-        actor=actor,
-        target_type="organization",
-        target_id=organization.pk,
-        summary=organization.name,
-        **more,
-    )
+    note(action, actor, "organization", organization, **more)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils.timezone import now
 
-from audit.actions import record
 from core.errors import InvalidInput, NotFound
 from orgs.access import Actor, require
 from orgs.actions.keys import end_project_keys
+from orgs.actions.rows import note, saved
 from orgs.contents import contents_of
 from orgs.errors import DefaultProject, NameTaken, ProjectNotEmpty
 from orgs.models import ApiKey, Project
@@ -133,29 +133,9 @@ def _named(name: str) -> str:
 
 
 def _save(project: Project, *, new: bool = False) -> None:
-    try:
-        with transaction.atomic():
-            project.save(force_insert=new)
-    except IntegrityError:
-        raise NameTaken("There is a project of this name already.", name=project.name) from None
+    if not saved(project, new=new):
+        raise NameTaken("There is a project of this name already.", name=project.name)
 
 
-def _note(
-    action: str,
-    actor: Actor,
-    project: Project,
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None,
-    **data: object,
-) -> None:
-    record(
-        action,
-        actor=actor,
-        target_type="project",
-        target_id=project.pk,
-        summary=project.name,
-        data=data,
-        before=before,
-        after=after,
-        project_id=project.pk,
-    )
+def _note(event: str, actor: Actor, project: Project, **told: Any) -> None:
+    note(event, actor, "project", project, project_id=project.pk, **told)

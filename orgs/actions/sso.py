@@ -9,9 +9,9 @@ from django.db import IntegrityError, transaction
 from accounts.sso.identities import identities_of, release_all, release_identity
 from accounts.sso.probing import check_issuer, probe
 from accounts.sso.sessions import end_sessions
-from audit.actions import record
 from core.errors import Conflict, InvalidInput, NotFound
 from orgs.access import Actor, require
+from orgs.actions.rows import note
 from orgs.actions.sso_domains import forget_proofs
 from orgs.errors import SsoDomainUnproven, SsoProviderUnfit
 from orgs.models import Role, SsoConnection
@@ -200,21 +200,5 @@ def _shown(row: SsoConnection) -> dict[str, Any]:
     return {name: getattr(row, name) for name in _IN_TRAIL}
 
 
-def _note(
-    event: str,
-    actor: Actor,
-    row: SsoConnection,
-    before: Mapping[str, Any] | None = None,
-    after: Mapping[str, Any] | None = None,
-    **data: Any,
-) -> None:
-    record(
-        event,
-        actor=actor,
-        target_type="sso_connection",
-        target_id=row.pk,
-        summary=row.name,
-        data=data,
-        before=before,
-        after=after,
-    )
+def _note(event: str, actor: Actor, row: SsoConnection, **told: Any) -> None:
+    note(event, actor, "sso_connection", row, **told)

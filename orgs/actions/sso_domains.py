@@ -12,10 +12,10 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.timezone import now
 
-from audit.actions import record
 from core.errors import Conflict, DomainError, InvalidInput, NotFound
 from core.http import send
 from orgs.access import Actor, require
+from orgs.actions.rows import note
 from orgs.errors import SsoDomainTaken, SsoDomainUnproven
 from orgs.models import SsoConnection, SsoDomain
 
@@ -154,11 +154,4 @@ def _found(actor: Actor, domain_id: UUID, *, lock: bool = False) -> SsoDomain:
 
 
 def _note(event: str, actor: Actor, row: SsoDomain) -> None:
-    record(
-        event,
-        actor=actor,
-        target_type="sso_domain",
-        target_id=row.pk,
-        summary=row.domain,
-        data={"connection": str(row.connection_id), "domain": row.domain},
-    )
+    note(event, actor, "sso_domain", row, connection=str(row.connection_id), domain=row.domain)

@@ -11,9 +11,9 @@ from uuid import UUID
 from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
 
-from audit.actions import record
 from core.errors import InvalidInput, NotFound
 from orgs.access import Actor, can, require
+from orgs.actions.rows import note, saved
 from orgs.errors import AlreadyMember, NameTaken
 from orgs.models import Membership, Organization, Team, TeamMembership
 
@@ -173,33 +173,14 @@ def _named(name: str) -> str:
 
 
 def _save(team: Team, *, new: bool = False) -> None:
-    try:
-        with transaction.atomic():
-            team.save(force_insert=new)
-    except IntegrityError:
-        raise NameTaken("There is a team of this name already.", name=team.name) from None
+    if not saved(team, new=new):
+        raise NameTaken("There is a team of this name already.", name=team.name)
 
 
-def _note(
-    action: str,
-    actor: Actor,
-    team: Team,
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None,
-    **data: object,
-) -> None:
-    record(
-        action,
-        actor=actor,
-        target_type="team",
-        target_id=team.pk,
-        summary=team.name,
-        data=data,
-        before=before,
-        after=after,
-    )
+def _note(event: str, actor: Actor, team: Team, **told: Any) -> None:
+    note(event, actor, "team", team, **told)
 
 
 def _note_person(action: str, actor: Actor, row: TeamMembership, **data: object) -> None:
     who = {"user": str(row.member.user_id), "email": row.member.user.email}
-    _note(action, actor, row.team, None, None, **who, **data)
+    _note(action, actor, row.team, **who, **data)

@@ -16,8 +16,8 @@ from audit.models import Chain, Entry, SealedEntry
 from audit.queries import ALIASES, NAMES, Filters, narrow
 from audit.reports import read_statistics
 from orgs.actions.audit import LONGEST, SHORTEST, set_audit_retention
-from orgs.api import examples
 from orgs.api.access import OrgAPIView, OrgViewSet
+from orgs.api.examples import audit as examples
 from orgs.models import Organization
 from orgs.trail import entries_visible_to, require_whole_trail
 

@@ -23,8 +23,8 @@ from orgs.actions import (
     rotate_key,
 )
 from orgs.actions.keys import LONGEST_OVERLAP
-from orgs.api import key_examples as examples
 from orgs.api.access import OrgViewSet
+from orgs.api.examples import keys as examples
 from orgs.models import ApiKey
 from orgs.networks import MOST
 

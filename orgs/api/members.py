@@ -12,8 +12,8 @@ from rest_framework.response import Response
 
 from core.schema import refusal
 from orgs.actions import change_role, remove_member
-from orgs.api import examples
 from orgs.api.access import OrgViewSet
+from orgs.api.examples import organization as examples
 from orgs.api.shapes import MemberDetailSerializer, MemberFilter, MembershipSerializer
 from orgs.models import Membership, Organization
 from orgs.reads import last_seen, members_of, narrowed, with_details

@@ -22,8 +22,8 @@ from orgs.actions import (
     transfer_ownership,
     update_organization,
 )
-from orgs.api import examples
 from orgs.api.access import OrgAPIView
+from orgs.api.examples import organization as examples
 from orgs.api.persons import PersonViewSet
 from orgs.api.shapes import (
     ChangeOrganizationSerializer,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
 from rest_framework.throttling import BaseThrottle
 
 from core.middleware import RATE_MARK
+from core.origin import current_ip
 from core.rates import Verdict, count
 from orgs.keys import KeyInfo
 
@@ -35,9 +35,11 @@ def measure(request: Any) -> Verdict | None:
 
 
 def measure_stranger(request: Any) -> Verdict | None:
-    """Count a request by its address: nobody is named, or somebody by a wrong credential."""
-    address = address_of(getattr(request, "_request", request))
-    return _count(request, f"ip:{address}", settings.API_RATE_ANONYMOUS)
+    """Count a request by its address: nobody is named, or somebody by a wrong credential.
+
+    All whose address cannot be told share one count.
+    """
+    return _count(request, f"ip:{current_ip()}", settings.API_RATE_ANONYMOUS)
 
 
 def _count(request: Any, name: str, limit: int) -> Verdict | None:
@@ -47,12 +49,3 @@ def _count(request: Any, name: str, limit: int) -> Verdict | None:
         verdict = count(name, limit)
         setattr(plain, RATE_MARK, verdict)
     return verdict
-
-
-def address_of(request: HttpRequest) -> str:
-    """The caller's address, behind as many proxies as the environment says there are."""
-    hops = request.headers.get("X-Forwarded-For", "").split(",")
-    proxies = settings.ALLAUTH_TRUSTED_PROXY_COUNT
-    if proxies and len(hops) >= proxies and hops[-proxies].strip():
-        return hops[-proxies].strip()[:64]
-    return str(request.META.get("REMOTE_ADDR", ""))

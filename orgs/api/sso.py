@@ -16,8 +16,8 @@ from accounts.sso.provider import callback_url
 from core.schema import refusal
 from orgs import actions
 from orgs.actions.sso_domains import proof_url
-from orgs.api import sso_examples as examples
 from orgs.api.access import OrgViewSet
+from orgs.api.examples import sso as examples
 from orgs.models import Role, SsoConnection, SsoDomain
 
 ROLES = [choice for choice in Role.choices if choice[0] != Role.OWNER]

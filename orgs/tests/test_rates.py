@@ -82,6 +82,28 @@ def test_an_address_behind_a_proxy_is_the_one_it_passes_on(settings):
     assert [ask(one), ask(one), ask(other)] == [401, 429, 401]
 
 
+def test_one_address_counts_once_however_it_is_written(settings):
+    settings.API_RATE_ANONYMOUS, settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1, 1
+    client, address = Client(), elsewhere()
+
+    def ask(written):
+        return client.get("/api/v1/me/", headers={"X-Forwarded-For": written}).status_code
+
+    assert ask(f"[{address}]:4711") == 401
+    assert [ask(each) for each in (address, f"[{address}]:4712", address.upper())] == [429] * 3
+
+
+def test_callers_whose_address_cannot_be_told_share_one_count(settings):
+    settings.API_RATE_ANONYMOUS, settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1, 1
+    client = Client()
+
+    def ask(written):
+        return client.get("/api/v1/me/", headers={"X-Forwarded-For": written}).status_code
+
+    ask("unknown")
+    assert [ask(each) for each in ("unknown", "_hidden", "another")] == [429] * 3
+
+
 def test_the_stream_and_the_schema_are_counted_too(organization, settings):
     settings.API_RATE = settings.API_RATE_ANONYMOUS = 1
     client = bearer(key_in(organization, "run.view"))

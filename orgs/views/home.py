@@ -17,7 +17,7 @@ from core.ui import home_context
 from orgs import actions
 from orgs.access import SESSION_KEY, actor_of, memberships_of
 from orgs.errors import NoOrganization
-from orgs.forms import OrganizationForm
+from orgs.forms.organization import OrganizationForm
 from orgs.pages import page
 from orgs.reads import invitations_for
 

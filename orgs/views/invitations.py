@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from core.errors import DomainError
 from orgs import actions
-from orgs.forms import InvitationForm
+from orgs.forms.members import InvitationForm
 from orgs.listing import newest
 from orgs.models import Invitation
 from orgs.pages import page

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from core.errors import NotFound
 from orgs import actions
 from orgs.access import can
-from orgs.forms import RoleForm
+from orgs.forms.members import RoleForm
 from orgs.listing import newest, typed
 from orgs.models import Role
 from orgs.pages import page

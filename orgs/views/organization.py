@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from core.errors import InvalidInput, NotFound
 from orgs import actions
 from orgs.access import can
-from orgs.forms import CloseForm, OriginsForm, SettingsForm, TransferForm
+from orgs.forms.organization import CloseForm, OriginsForm, SettingsForm, TransferForm
 from orgs.models import Organization, Role
 from orgs.pages import page
 from orgs.panels import danger_panels

@@ -12,15 +12,15 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from core.errors import DomainError, NotFound, PermissionRefused
+from core.errors import NotFound
 from orgs import actions
 from orgs.access import can, require
 from orgs.contents import contents_of
 from orgs.errors import ProjectNotEmpty
-from orgs.forms import ProjectForm
+from orgs.forms.projects import ProjectForm
 from orgs.listing import newest
 from orgs.models import Project
-from orgs.pages import back_from, page
+from orgs.pages import back_from, carried_out, page
 from orgs.sharing import change_sharing, sharing_context
 
 
@@ -31,9 +31,10 @@ def projects(request: HttpRequest) -> HttpResponse:
     form = ProjectForm(request.POST or None)
     if request.method == "POST":
         require(actor, "project.manage")
-        if form.is_valid() and (project := _saved(form, actor)):
+        made = carried_out(form, actions.create_project, actor=actor)
+        if made:
             messages.success(request, _("The project is made."))
-            return redirect("organization_project", project.pk)
+            return redirect("organization_project", made.pk)
     rows, more = newest(Project.objects.visible_to(actor), request)
     context: dict[str, Any] = {
         "title": _("Organization"),
@@ -43,19 +44,6 @@ def projects(request: HttpRequest) -> HttpResponse:
         "may_projects": can(actor, "project.manage"),
     }
     return render(request, "orgs/projects.html", context)
-
-
-def _saved(form: ProjectForm, actor: Any, pk: UUID | None = None) -> Project | None:
-    """Made or changed; None, with the reason in the form, when the action says no."""
-    try:
-        if pk is None:
-            return actions.create_project(actor=actor, **form.cleaned_data)
-        return actions.update_project(actor=actor, project_id=pk, **form.cleaned_data)
-    except (NotFound, PermissionRefused):
-        raise
-    except DomainError as error:
-        form.add_error(None, _(error.message))
-        return None
 
 
 @require_http_methods(["GET", "POST"])
@@ -69,7 +57,7 @@ def project(request: HttpRequest, pk: UUID) -> HttpResponse:
     form = ProjectForm(request.POST or None, initial=first)
     if request.method == "POST":
         require(actor, "project.manage", found)
-        if form.is_valid() and _saved(form, actor, pk):
+        if carried_out(form, actions.update_project, actor=actor, project_id=pk):
             messages.success(request, _("The project is changed."))
             return redirect("organization_project", pk)
     context: dict[str, Any] = {

@@ -11,14 +11,14 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from core.errors import DomainError, NotFound, PermissionRefused
+from core.errors import NotFound
 from orgs import actions
 from orgs.access import can, require
 from orgs.actions.teams import leads
-from orgs.forms import JoinForm, TeamForm
+from orgs.forms.teams import JoinForm, TeamForm
 from orgs.listing import newest
 from orgs.models import Team, TeamMembership
-from orgs.pages import page
+from orgs.pages import carried_out, page
 from orgs.reads import people_of, teams_with_size
 
 
@@ -29,9 +29,10 @@ def teams(request: HttpRequest) -> HttpResponse:
     form = TeamForm(request.POST or None)
     if request.method == "POST":
         require(actor, "team.manage")
-        if form.is_valid() and (team := _saved(form, actor)):
+        made = carried_out(form, actions.create_team, actor=actor)
+        if made:
             messages.success(request, _("The team is made."))
-            return redirect("organization_team", team.pk)
+            return redirect("organization_team", made.pk)
     rows, more = newest(teams_with_size(actor), request)
     context: dict[str, Any] = {
         "title": _("Organization"),
@@ -41,19 +42,6 @@ def teams(request: HttpRequest) -> HttpResponse:
         "may_teams": can(actor, "team.manage"),
     }
     return render(request, "orgs/teams.html", context)
-
-
-def _saved(form: TeamForm, actor: Any, pk: UUID | None = None) -> Team | None:
-    """Made or changed; None, with the reason in the form, when the action says no."""
-    try:
-        if pk is None:
-            return actions.create_team(actor=actor, **form.cleaned_data)
-        return actions.update_team(actor=actor, team_id=pk, **form.cleaned_data)
-    except (NotFound, PermissionRefused):
-        raise
-    except DomainError as error:
-        form.add_error(None, _(error.message))
-        return None
 
 
 @require_http_methods(["GET", "POST"])
@@ -67,7 +55,7 @@ def team(request: HttpRequest, pk: UUID) -> HttpResponse:
     form = TeamForm(request.POST or None, initial=first)
     if request.method == "POST":
         require(actor, "team.manage")
-        if form.is_valid() and _saved(form, actor, pk):
+        if carried_out(form, actions.update_team, actor=actor, team_id=pk):
             messages.success(request, _("The team is changed."))
             return redirect("organization_team", pk)
     manages = can(actor, "team.manage")

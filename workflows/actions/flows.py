@@ -15,8 +15,8 @@ from bpm.models import ProcessInfo
 from core.errors import NotFound, PermissionRefused
 from files.actions import store_file
 from files.models import StoredFile
-from orgs.access import Actor, require
-from orgs.projects import project_of, refuse_archived
+from orgs.access import Actor, holds, require
+from orgs.projects import open_projects, project_of, refuse_archived
 from workflows.dify import Imported, load_flow
 from workflows.errors import FileTooLarge, ImportRefused, UnboundTools
 from workflows.models import Workflow, WorkflowVersion
@@ -29,6 +29,19 @@ def read_flow(raw: bytes, *, name: str = "") -> Imported:
     if len(raw) > MAX_BYTES:
         raise FileTooLarge("A flow file can have at most 10 MB.", size=len(raw), limit=MAX_BYTES)
     return load_flow(raw, name=name)
+
+
+def may_import(actor: Actor) -> bool:
+    """Whether the actor may make workflows somewhere: by role or scope, or granted on a project."""
+    verb = "workflow.edit"
+    return holds(actor, verb) or open_projects(actor, verb).exists()
+
+
+def require_import(actor: Actor) -> None:
+    """Raises PermissionRefused for who may neither make a workflow nor give one a new version."""
+    verb = "workflow.edit"
+    if not may_import(actor) and not Workflow.objects.visible_to(actor, verb).exists():
+        raise PermissionRefused("Your role does not allow this.", verb=verb)
 
 
 def checksum_of(definition: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ from workflows.actions import (
     read_flow,
     start_run,
 )
-from workflows.actions.flows import MAX_BYTES
+from workflows.actions.flows import MAX_BYTES, require_import
 from workflows.api.serializers import (
     AfterSerializer,
     CancelRunSerializer,
@@ -55,7 +55,7 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
 
     serializer_class = WorkflowSerializer
     verbs = {"import_": "workflow.edit", "*": "workflow.view"}
-    granted = frozenset({"list", "retrieve", "versions", "publish", "runs", "move"})
+    granted = frozenset({"list", "retrieve", "versions", "publish", "runs", "move", "import_"})
     own_keys = frozenset({"runs"})
     queryset = Workflow.objects.none()
     filters = WorkflowFilter
@@ -93,7 +93,11 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
     )
     @action(detail=False, methods=["post"], url_path="import", url_name="import")
     def import_(self, request: Request) -> Response:
-        """Import a flow. `dry_run` answers with the report alone and stores nothing."""
+        """Import a flow. `dry_run` answers with the report alone and stores nothing.
+
+        Takes the right to edit in the project, or on the workflow that gets a new version.
+        """
+        require_import(self.actor)
         form = ImportSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         upload, name = form.validated_data["file"], form.validated_data["name"]

@@ -2,11 +2,15 @@
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from rest_framework.test import APIClient
 
 from audit.models import Entry
 from files.actions import open_file
 from files.models import StoredFile
-from orgs.tests.factories import OrganizationFactory
+from orgs.actions import archive_project, create_project
+from orgs.grants import grant
+from orgs.models import Project
+from orgs.tests.factories import OrganizationFactory, actor_in, person_in
 from workflows.models import Event, Run, Workflow, WorkflowVersion
 from workflows.tests.factories import VersionFactory, approval_flow, published
 from workflows.tests.import_samples import SUPPORT, within_graph
@@ -158,6 +162,66 @@ def test_a_member_cannot_import(organization):
 
     assert (response.status_code, response.json()["code"]) == (403, "permission_denied")
     assert nothing_is_stored()
+
+
+def granted(organization, role, right, obj=None):
+    """(client of a new person, what they hold `right` on: a project of its own unless given)."""
+    owner = actor_in(organization)
+    obj = obj or create_project(actor=owner, name="Theirs")
+    user, _ = person_in(organization, role)
+    verb = "project.manage" if isinstance(obj, Project) else "workflow.share"
+    grant(actor=owner, obj=obj, user_id=user.pk, right=right, verb=verb)
+    client = APIClient()
+    client.force_login(user)
+    return client, obj
+
+
+@pytest.mark.parametrize("role", ["guest", "member"])
+def test_who_may_edit_in_a_project_imports_into_it_alone(organization, role):
+    client, project = granted(organization, role, "edit")
+    other = create_project(actor=actor_in(organization), name="Other", restricted=True)
+
+    made = send(client, SUPPORT, project=str(project.pk))
+    dry = send(client, SUPPORT, dry_run="true")
+    elsewhere = [send(client, SUPPORT), send(client, SUPPORT, project=str(other.pk))]
+
+    assert (made.status_code, dry.status_code) == (201, 200)
+    assert [each.status_code for each in elsewhere] == [403, 404]
+    assert Workflow.objects.get().project_id == project.pk
+    assert StoredFile.objects.get().project_id == project.pk
+
+
+@pytest.mark.parametrize("role", ["guest", "member"])
+def test_a_weaker_right_on_a_project_imports_nothing(organization, role):
+    client, project = granted(organization, role, "run")
+
+    answers = [send(client, SUPPORT, project=str(project.pk)), send(client, SUPPORT, dry_run="1")]
+
+    assert [each.status_code for each in answers] == [403, 403]
+    assert not Workflow.objects.exists()
+    assert not StoredFile.objects.exists()
+
+
+def test_who_may_edit_a_workflow_gives_it_a_version_and_makes_no_other(organization):
+    workflow = published(approval_flow(), organization)
+    client, _ = granted(organization, "guest", "edit", workflow)
+
+    made = send(client, SUPPORT, workflow=str(workflow.pk))
+    refused = send(client, SUPPORT)
+
+    assert (made.status_code, refused.status_code) == (201, 403)
+    assert made.json()["version"]["number"] == 2
+    assert list(Workflow.objects.all()) == [workflow]
+
+
+def test_nobody_imports_into_a_project_that_is_archived(organization):
+    client, project = granted(organization, "guest", "edit")
+    archive_project(actor=actor_in(organization), project_id=project.pk)
+
+    answer = send(client, SUPPORT, project=str(project.pk))
+
+    assert answer.status_code == 403
+    assert not Workflow.objects.exists()
 
 
 def test_importing_into_a_workflow_of_others_finds_nothing(client):

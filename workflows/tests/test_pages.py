@@ -8,6 +8,7 @@ from django.utils.timezone import now
 
 from audit.models import Entry
 from files.models import StoredFile
+from orgs.actions import create_project
 from orgs.grants import grant
 from orgs.tests.factories import OrganizationFactory, actor_in, person_in
 from workflows.models import Event, Run, RunWait, Step, Workflow
@@ -230,6 +231,60 @@ def test_a_guest_sees_only_what_was_shared(organization):
     )
     assert refused.status_code == 403
     assert Run.objects.count() == 2
+
+
+def sharing_a_project(organization, right, role="guest"):
+    """(client of a new person, the project they hold `right` on)."""
+    project = create_project(actor=actor_in(organization), name="Theirs")
+    user, _ = person_in(organization, role)
+    owner, verb = actor_in(organization), "project.manage"
+    grant(actor=owner, obj=project, user_id=user.pk, right=right, verb=verb)
+    client = Client()
+    client.force_login(user)
+    return client, project
+
+
+def test_a_guest_who_may_edit_in_a_project_imports_into_it(organization):
+    client, project = sharing_a_project(organization, "edit")
+
+    assert "/workflows/import/" in text_of(client.get("/workflows/"))
+    form = text_of(client.get("/workflows/import/"))
+    assert f'name="project" value="{project.pk}"' in form
+    given = {"file": upload(), "import": "1"}
+    response = client.post("/workflows/import/", {**given, "project": str(project.pk)})
+    refused = client.post("/workflows/import/", given)
+
+    made = Workflow.objects.get()
+    assert (response.status_code, response.url) == (302, f"/workflows/{made.pk}/")
+    assert made.project_id == project.pk
+    assert refused.status_code == 403
+
+
+def test_a_member_chooses_among_projects_they_may_edit_in(organization):
+    client, theirs = sharing_a_project(organization, "edit", "member")
+    owner = actor_in(organization)
+    other = create_project(actor=owner, name="Only seen")
+
+    form = text_of(client.get("/workflows/import/"))
+
+    assert str(theirs.pk) in form
+    assert str(other.pk) not in form
+
+
+@pytest.mark.parametrize("right", ["run", "approve"])
+def test_a_guest_with_a_weaker_right_on_a_project_imports_nothing(organization, right):
+    client, project = sharing_a_project(organization, right)
+
+    assert "/workflows/import/" not in text_of(client.get("/workflows/"))
+    given = {"file": upload(), "project": str(project.pk)}
+    answers = [
+        client.get("/workflows/import/"),
+        client.post("/workflows/import/", {**given, "import": "1"}),
+        client.post("/workflows/import/", {**given, "check": "1"}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [403] * 3
+    assert not Workflow.objects.exists()
 
 
 # -- writing

@@ -1,4 +1,4 @@
-"""Examples of the sign-on operations in the API's documentation."""
+"""Examples of sign-on."""
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from orgs import actions
 from orgs.access import Actor, can
-from orgs.key_forms import KeyChangeForm, KeyForm, RotateForm
+from orgs.forms.keys import KeyChangeForm, KeyForm, RotateForm
 from orgs.models import ApiKey
 from orgs.pages import page
 from orgs.projects import open_projects
@@ -45,7 +45,7 @@ def keys(request: HttpRequest) -> HttpResponse:
         "title": _("API keys"),
         "keys": _named(found[:PAGE]),
         "more": found[PAGE - 1].pk if len(found) > PAGE else None,
-        "projects": open_projects(actor)[:200],
+        "projects": open_projects(actor, "key.create")[:200],
         "project": project,
         "state": state,
         "states": [("", _("All")), *ApiKey.State.choices],

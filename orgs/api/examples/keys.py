@@ -1,4 +1,4 @@
-"""Examples of keys shown in the API's documentation."""
+"""Examples of API keys."""
 
 from drf_spectacular.utils import OpenApiExample
 

@@ -77,7 +77,7 @@ class KeyForm(KeySettings):
     def __init__(self, *args: Any, actor: Actor, **kwargs: Any) -> None:
         offered = [scope for scope in KEY_SCOPES if holds(actor, scope)]
         super().__init__(*args, scopes=offered, **kwargs)
-        rows = open_projects(actor).filter(archived_at=None)
+        rows = open_projects(actor, "key.create")
         self.fields["project"].queryset = rows  # type: ignore[attr-defined]  # a ModelChoiceField
 
     def expires_at(self) -> datetime | None:

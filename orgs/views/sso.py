@@ -16,9 +16,9 @@ from core.errors import DomainError, NotFound, PermissionRefused
 from orgs import actions
 from orgs.actions.sso import find_connection
 from orgs.actions.sso_domains import proof_url
-from orgs.forms_sso import ChangeForm, ConnectionForm, DomainForm
+from orgs.forms.sso import ChangeForm, ConnectionForm, DomainForm
 from orgs.models import SsoConnection, SsoDomain
-from orgs.pages import page
+from orgs.pages import carried_out, page
 
 SHOWN_PEOPLE = 50
 """On the page; the API lists them all."""
@@ -38,8 +38,8 @@ def connections(request: HttpRequest) -> HttpResponse:
 @page("org.manage")
 def new(request: HttpRequest) -> HttpResponse:
     form = ConnectionForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        row = _carried_out(form, lambda: actions.create_connection(**_given(request, form)))
+    if request.method == "POST":
+        row = carried_out(form, actions.create_connection, actor=request.actor)  # type: ignore[attr-defined]
         if row is not None:
             messages.success(request, _("The connection is stored. Prove a domain next."))
             return redirect("sso_edit", row.pk)
@@ -53,9 +53,8 @@ def edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     actor = request.actor  # type: ignore[attr-defined]
     row = find_connection(actor, pk)
     form = ChangeForm(request.POST) if request.method == "POST" else ChangeForm.of(row)
-    if request.method == "POST" and form.is_valid():
-        given = _given(request, form)
-        if _carried_out(form, lambda: actions.update_connection(connection_id=pk, **given)):
+    if request.method == "POST":
+        if carried_out(form, actions.update_connection, actor=actor, connection_id=pk):
             messages.success(request, _("The connection is saved."))
             return redirect("sso_edit", pk)
         row.refresh_from_db()
@@ -76,22 +75,6 @@ def _shown(row: SsoConnection, form: ConnectionForm) -> dict[str, Any]:
         "redirect_uri": callback_url(row.pk),
         "secret_hint": str(row.client_secret),
     }
-
-
-def _given(request: HttpRequest, form: ConnectionForm) -> dict[str, Any]:
-    return {"actor": request.actor, **form.cleaned_data}  # type: ignore[attr-defined]
-
-
-def _carried_out(form: ConnectionForm, act: Any) -> SsoConnection | None:
-    """A refusal of what was typed is shown at the form, so that nothing has to be typed again."""
-    try:
-        row: SsoConnection = act()
-    except (NotFound, PermissionRefused):
-        raise
-    except DomainError as error:
-        form.add_error(None, _(error.message))
-        return None
-    return row
 
 
 @require_POST

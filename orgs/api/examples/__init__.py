@@ -1,0 +1,1 @@
+"""Examples shown in the API's documentation, split by noun."""
