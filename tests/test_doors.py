@@ -9,7 +9,7 @@ from orgs.actions import create_key
 from orgs.models import Role
 from orgs.permissions import KEY_SCOPES
 from tests.doors import DOORS, REFUSED, upload
-from tests.matrix.callers import INVENTED
+from tests.matrix.callers import BEYOND_A_PROJECT, INVENTED
 from tests.matrix.knocking import ask, id_of, is_api, signed_in, text_of, undone, with_token
 from tests.worlds import World, make_world, snapshot_of
 
@@ -58,11 +58,11 @@ def test_a_key_does_what_its_scopes_say_and_no_more(ours):
         if door.verb not in KEY_SCOPES or door.person:
             continue
         with undone():
-            scopes = (
-                {door.verb, "org.view", "workflow.view", "run.view"}
-                if door.guest != REFUSED
-                else {door.verb}
-            )
+            scopes = {door.verb}
+            if door.guest != REFUSED:
+                scopes |= {"org.view", "workflow.view", "run.view"}
+            if name in BEYOND_A_PROJECT:
+                scopes.add("audit.view_all")
             allowed = ask(with_token(_key(ours, *scopes)), name, door, ours).status_code
         if allowed not in door.own:
             wrong[f"{name} (with)"] = f"{allowed} with {door.verb}"
