@@ -22,8 +22,9 @@ class Command(BaseCommand):
     def handle(self, *, variable: str, **options: Any) -> None:
         if not is_postgres():
             raise CommandError("Roles are PostgreSQL's; this database has none.")
-        url = env.db_url(variable, default="")
-        if not url or not url["USER"] or not url["PASSWORD"]:
+        given = env.str(variable, default="")
+        url = env.db_url_config(given) if given else {}
+        if not url.get("USER") or not url.get("PASSWORD"):
             raise CommandError(f"{variable} names no role with a password.")
         try:
             grant_service_role(url["USER"], url["PASSWORD"])
