@@ -1,6 +1,6 @@
 """TLS inside an installation: `python -m config.certificates FOLDER` makes what its servers show.
 
-    FOLDER/authority/  authority.pem   key and certificate that sign the others; for this command alone
+    FOLDER/authority/  authority.pem   key and certificate that sign the others; no server's business
     FOLDER/clients/    ca.crt          what everybody checks servers by
     FOLDER/NAME/       server.pem      key and certificate of one server, in one file so that no
                                        reader finds halves of two; and ca.crt
@@ -170,7 +170,8 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m config.certificates")
     parser.add_argument("folder", type=Path)
     made = make_certificates(parser.parse_args(arguments).folder)
-    print(f"Made: {', '.join(made)}." if made else "Every certificate is still good.")
+    told = f"Made: {', '.join(made)}." if made else "Every certificate is still good."
+    sys.stdout.write(f"{told}\n")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,6 @@ def conninfo() -> str:
 
 
 def tls_options() -> dict[str, str]:
-    """What the URL of the database asks of TLS, by libpq's names: `sslmode`, `sslrootcert`, …"""
+    """What the URL of the database asks of TLS, by libpq's names (`sslmode`, `sslrootcert`)."""
     given: dict[str, Any] = connections["default"].settings_dict.get("OPTIONS", {})
     return {name: value for name, value in given.items() if name.startswith(TLS)}

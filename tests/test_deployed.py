@@ -182,7 +182,7 @@ def test_a_caller_cannot_claim_to_have_come_by_tls(host, prepared):
 def test_old_versions_of_tls_are_refused(host, name):
     port = host.ports.get(name, host.https)
     # uvicorn's loop hangs up without saying why; the next line shows that it was the version.
-    with pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION|UNEXPECTED_EOF"):
+    with pytest.raises(ssl.SSLError, match=r"PROTOCOL_VERSION|UNEXPECTED_EOF"):
         handshake(port, ssl.TLSVersion.TLSv1_1)
     assert handshake(port, ssl.TLSVersion.TLSv1_2)[1] == "TLSv1.2"
     assert handshake(port, ssl.TLSVersion.TLSv1_3)[1] == "TLSv1.3"

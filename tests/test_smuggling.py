@@ -66,7 +66,7 @@ def statuses(port, headers, body):
 
 @pytest.fixture(scope="module", params=["web", "stream"])
 def port(request, tmp_path_factory):
-    """gunicorn and uvicorn by compose's own commands, without TLS, which changes no byte."""
+    """The servers by compose's own commands, without TLS, which changes no byte."""
     with serving(request.param, tmp_path_factory.mktemp("data")) as port:
         yield port
 

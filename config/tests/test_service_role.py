@@ -1,4 +1,4 @@
-"""The role that serves: made, renewed, and refused to those who own. Rights: tests/test_deployed.py."""
+"""The role that serves: made, renewed, and refused to who owns (rights: tests/test_deployed.py)."""
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -11,7 +11,7 @@ ROLE = "loomwork_service_of_a_test"
 
 @pytest.fixture
 def url(monkeypatch):
-    def set_to(role, password="first0password"):  # noqa: S107
+    def set_to(role, password="first0password"):
         monkeypatch.setenv("SERVICE_DATABASE_URL", f"postgres://{role}:{password}@db:5432/loomwork")
 
     return set_to
@@ -82,4 +82,4 @@ def test_running_again_renews_password_and_takes_back_what_was_added(url):
         password, *rights = cursor.fetchone()
     assert password.startswith("SCRAM-SHA-256$")
     assert password != first
-    assert rights == [False, False, True]
+    assert rights == [False, False, False, True]
