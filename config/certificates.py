@@ -1,6 +1,6 @@
 """TLS inside an installation: `python -m config.certificates FOLDER` makes what its servers show.
 
-    FOLDER/authority/  authority.pem   key and certificate that sign the others; no server's business
+    FOLDER/authority/  authority.pem   key and certificate that sign the others; no server's own
     FOLDER/clients/    ca.crt          what everybody checks servers by
     FOLDER/NAME/       server.pem      key and certificate of one server, in one file so that no
                                        reader finds halves of two; and ca.crt

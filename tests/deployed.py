@@ -1,4 +1,4 @@
-"""The services of compose.yaml as processes of this machine, as close as it gets without containers.
+"""The services of compose.yaml as processes of one machine, in place of containers.
 
 Commands and environments are those of compose.yaml; names of containers become ports of loopback,
 volumes become folders. Every process has a `/data` and a `/certs` of its own, as in its container.
@@ -149,7 +149,7 @@ class Host:
 
     @contextmanager
     def database(self):
-        """PostgreSQL as the image starts it: a fresh cluster of its user, then compose's command."""
+        """PostgreSQL as its image starts it: a fresh cluster, then compose's command."""
         cluster = self.folder / "db"
         cluster.mkdir()
         rules = cluster / "pg_hba.conf"
@@ -201,10 +201,10 @@ class Host:
     def proxy(self):
         """Caddy with the Caddyfile of compose.yaml, on ports of its own, telling nobody else."""
         text = self.placed("caddy", (ROOT / "deploy/Caddyfile").read_text())
-        ours = (
-            f"\tadmin off\n\tskip_install_trust\n\thttp_port {self.http}\n\thttps_port {self.https}"
+        ports = f"\thttp_port {self.http}\n\thttps_port {self.https}\n"
+        text = text.replace(
+            "\tauto_https", f"\tadmin off\n\tskip_install_trust\n{ports}\tauto_https"
         )
-        text = text.replace("\tauto_https", f"{ours}\n\tauto_https")
         path = self.folder / "Caddyfile"
         path.write_text(text)
         environment = self.environment_of("caddy") | {"XDG_DATA_HOME": str(self.folder / "caddy")}

@@ -20,7 +20,7 @@ import pytest
 import redis
 from django.conf import settings
 
-from tests.deployed import MISSING, OURS, Host
+from tests.deployed import MISSING, OURS, SERVICES, Host, binary
 from tests.test_smuggling import DOUBTFUL, statuses
 
 pytestmark = [
@@ -152,6 +152,20 @@ def test_every_process_works_with_the_keys_it_was_given(host, prepared):
     for name in OURS:
         made = {path.name for path in (host.folder / "data" / name).iterdir()}
         assert not made & {"secret_key", "secret_keys", "jwt_keys"}, name
+
+
+@pytest.mark.parametrize("name", ["db", "redis", "web", "stream", "worker"])
+def test_health_is_told_to_who_asks_as_compose_does(host, name):
+    kind, *command = SERVICES[name]["healthcheck"]["test"]
+    command = ["sh", "-c", *command] if kind == "CMD-SHELL" else command
+    port = str(host.ports.get(name))
+    command[1:1] = {"db": [f"--port={port}"], "redis": ["-p", port]}.get(name, [])
+    ready = [
+        host.placed(name, part).replace("$$", "$").replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+        for part in command
+    ]
+
+    host.run(name, "env", f"HOSTNAME={socket.gethostname()}", binary(ready[0]), *ready[1:])
 
 
 def test_plain_http_leads_pages_to_https_and_refuses_programs(host, prepared):

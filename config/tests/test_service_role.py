@@ -4,6 +4,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from config.service_role import GROWING
 from core.database import is_postgres
 
 ROLE = "loomwork_service_of_a_test"
@@ -83,3 +84,16 @@ def test_running_again_renews_password_and_takes_back_what_was_added(url):
     assert password.startswith("SCRAM-SHA-256$")
     assert password != first
     assert rights == [False, False, False, True]
+
+
+@pytest.mark.django_db
+def test_every_table_that_only_grows_is_withheld_by_the_roles_rights_too():
+    if not is_postgres():
+        pytest.skip("PostgreSQL's alone")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+            " WHERE t.tgname LIKE '%append_only%'"
+        )
+        guarded = {table for (table,) in cursor.fetchall()}
+    assert guarded == {model._meta.db_table for model in GROWING}
