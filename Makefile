@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: run test matrix demo check check-types check-rest security format lock install install-dev messages fuzz-api bench-engine bench-gateway bench-permissions bench-traces screenshots clean
+.PHONY: run test matrix demo check check-types check-rest security sbom audit format lock install install-dev messages fuzz-api bench-engine bench-gateway bench-permissions bench-traces screenshots clean
 
 run: install ## serve web, worker and beat; prints address and sign-in; Ctrl-C ends it
 	@exec $(BIN)/python manage.py up $(if $(PORT),--port $(PORT))
@@ -38,6 +38,19 @@ check-rest: install-dev
 security: install-dev ## bandit over the rooms; a line it may pass over says why
 	$(BIN)/bandit --quiet --recursive accounts audit billing bpm config core files llm orgs workflows \
 		--exclude '*/tests/*' 2>/dev/null
+
+sbom: install-dev ## what the product stands on, with licences, as CycloneDX in data/sbom.json
+	@mkdir -p data
+	@$(PYTHON) -m venv --clear --without-pip data/sbom
+	@$(BIN)/uv pip install --quiet --python data/sbom/bin/python -r requirements.txt
+	@$(BIN)/cyclonedx-py environment --output-reproducible --output-file data/sbom.json data/sbom/bin/python
+	@rm -rf data/sbom
+	@echo "data/sbom.json"
+
+# Not part of `check`: its answer changes from day to day, and it asks an advisory database. Whatever
+# could not be asked about fails it.
+audit: install-dev ## the pinned components against known weaknesses (network)
+	@$(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement requirements.txt
 
 format: install-dev ## let ruff lay the code out
 	$(BIN)/ruff check --fix .

@@ -41,6 +41,21 @@ def random_text() -> str:
     return secrets.token_urlsafe(50)
 
 
+WITHHELD = "none"
+"""What a process is given for a key that it has no business with."""
+
+
+def key_of(name: str, path: Path, make: Callable[[], str] = random_text) -> str:
+    """A key from the environment, else the one made once at `path`.
+
+    A withheld key is empty: whatever would use it fails, instead of going on with one made here.
+    """
+    value: str = env.str(name, default="")
+    if value == WITHHELD:
+        return ""
+    return value or persistent_secret(path, make)
+
+
 def persistent_secret(path: Path, make: Callable[[], str] = random_text) -> str:
     """A random value made once and kept readable to its owner alone (embedded mode)."""
     if not path.exists():

@@ -5,6 +5,8 @@ from typing import Any
 from django.db import connections
 from psycopg.conninfo import make_conninfo
 
+TLS = ("ssl", "channel_binding")
+
 
 def is_postgres() -> bool:
     return connections["default"].vendor == "postgresql"
@@ -19,4 +21,11 @@ def conninfo() -> str:
         password=options["PASSWORD"] or None,
         host=options["HOST"] or None,
         port=options["PORT"] or None,
+        **tls_options(),
     )
+
+
+def tls_options() -> dict[str, str]:
+    """What the URL of the database asks of TLS, by libpq's names (`sslmode`, `sslrootcert`)."""
+    given: dict[str, Any] = connections["default"].settings_dict.get("OPTIONS", {})
+    return {name: value for name, value in given.items() if name.startswith(TLS)}

@@ -4,7 +4,7 @@
 error in a middleware look like every other refusal of the REST API.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 
 from django.conf import settings
@@ -16,6 +16,8 @@ from core.api import error_body, suspicion_of
 from core.errors import DomainError
 
 API = "/api/"
+FORWARDED_SCHEME = b"x-forwarded-proto"
+"""The header in `SECURE_PROXY_SSL_HEADER`, as ASGI names it."""
 
 
 class HttpsRequired(DomainError):
@@ -23,6 +25,9 @@ class HttpsRequired(DomainError):
 
     code = "https_required"
     status = HTTPStatus.FORBIDDEN
+
+    def __init__(self) -> None:
+        super().__init__("Use https.")
 
 
 def refuse_plain_middleware(
@@ -32,11 +37,22 @@ def refuse_plain_middleware(
 
     def answer(request: HttpRequest) -> HttpResponseBase:
         if settings.HTTPS and request.path.startswith(API) and not request.is_secure():
-            error = HttpsRequired("Use https.")
+            error = HttpsRequired()
             return JsonResponse(error_body(error.code, error.message), status=error.status)
         return get_response(request)
 
     return answer
+
+
+def require_https(scheme: str, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """The same for a bare ASGI application, of its scope. Raises HttpsRequired.
+
+    As Django does, believe the proxy's header before the connection: that ends at the proxy.
+    """
+    if settings.HTTPS:
+        told = [value.decode("latin-1") for name, value in headers if name == FORWARDED_SCHEME]
+        if (",".join(told).partition(",")[0].strip() if told else scheme) != "https":
+            raise HttpsRequired
 
 
 def limit_body_middleware(

@@ -1,39 +1,45 @@
-"""The deployment files: consistent with the code, and every service's command starts and works.
+"""The deployment files: consistent with each other and with the code.
 
-The commands are taken from compose.yaml and run beside each other on this machine, on PostgreSQL
-and Redis when the suite runs on them.
+That compose's commands start and work together is shown by `test_deployed.py`.
 """
 
 import fnmatch
 import inspect
-import json
 import os
 import re
-import shlex
-import signal
-import socket
+import shutil
 import subprocess
 import sys
-import tempfile
-import time
-import urllib.error
-import urllib.request
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from urllib.parse import urlparse
 
-import psycopg
 import pytest
-import redis
 import yaml
 from django.conf import settings
 from django.urls import URLPattern, get_resolver
 
-ROOT = Path(__file__).resolve().parent.parent
-COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
-SERVICES = COMPOSE["services"]
+from config.certificates import OWNERS
+from tests.deployed import COMPOSE, ROOT, SERVICES, declared
+
 CADDYFILE = (ROOT / "deploy" / "Caddyfile").read_text()
-DATABASE, REDIS_DB = "loom_deploy", 12
+SECRETS = {
+    "DB_PASSWORD", "DB_SERVICE_PASSWORD", "REDIS_PASSWORD", "SECRET_KEY", "SECRET_KEYS", "JWT_KEYS",
+    "EMAIL_URL", "S3_ACCESS_KEY", "S3_SECRET_KEY",
+}  # fmt: skip
+SERVING = {"DB_SERVICE_PASSWORD", "REDIS_PASSWORD"}
+KEYS = {"SECRET_KEY", "SECRET_KEYS"}
+OUTSIDE = {"EMAIL_URL", "S3_ACCESS_KEY", "S3_SECRET_KEY"}
+NEEDED = {
+    "certificates": set(),
+    "db": {"DB_PASSWORD"},
+    "redis": {"REDIS_PASSWORD"},
+    "migrate": {"DB_PASSWORD", "DB_SERVICE_PASSWORD", "SECRET_KEYS"},
+    "web": SERVING | KEYS | OUTSIDE | {"JWT_KEYS"},
+    "stream": SERVING | KEYS | OUTSIDE | {"JWT_KEYS"},
+    "worker": SERVING | KEYS | OUTSIDE,
+    "beat": SERVING,
+    "caddy": set(),
+}
+"""Service to the secrets of .env that it has a use for."""
 
 
 # --- the files
@@ -41,7 +47,7 @@ DATABASE, REDIS_DB = "loom_deploy", 12
 
 def test_every_process_of_the_product_runs_from_the_one_image():
     ours = {name: service for name, service in SERVICES.items() if "build" in service}
-    assert set(ours) == {"migrate", "web", "stream", "worker", "beat"}
+    assert set(ours) == {"certificates", "migrate", "web", "stream", "worker", "beat"}
     assert {service["image"] for service in ours.values()} == {"loomwork:latest"}
 
 
@@ -69,9 +75,9 @@ def test_named_volumes_are_declared_and_only_files_leave_the_image():
         for volume in service.get("volumes", ()):
             source = volume.partition(":")[0]
             assert source in COMPOSE["volumes"] or (ROOT / source).exists()
-    assert {tuple(SERVICES[name]["volumes"]) for name in ("web", "worker")} == {
-        ("files:/data/files",)
-    }
+    for name in ("web", "stream", "worker"):
+        inside = [volume.split(":")[1] for volume in SERVICES[name]["volumes"]]
+        assert inside == ["/data/files", "/certs"]
 
 
 def test_the_worker_takes_every_queue_that_is_written_to():
@@ -123,10 +129,148 @@ def test_no_secret_of_a_developer_enters_the_image():
     assert not re.search(r"^SECRET_KEYS?=.", (ROOT / ".env.example").read_text(), re.MULTILINE)
 
 
+def test_every_value_of_the_example_reaches_a_process():
+    """No service reads .env whole, so each of its names is passed on by somebody."""
+    example = re.findall(r"^#?([A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    files = [ROOT / "compose.yaml", ROOT / "deploy/logs.yaml"]
+    texts = "\n".join(path.read_text() for path in files)
+    by_itself = {"DATABASE_URL", "REDIS_URL", "PRODUCTION", "DEBUG", "DATA_DIR", "EMBEDDED_WORKER"}
+    passed = {name for name in SERVICES for name in declared(name)}
+    passed |= set(re.findall(r"\$\{([A-Z_]+)", texts))
+    assert set(example) - passed == by_itself - passed
+    assert not [name for name, service in SERVICES.items() if "env_file" in service]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_process_gets_a_secret_it_has_no_use_for(name):
+    given = declared(name)
+    asked = {key for key, text in given.items() if text is None}
+    asked |= {
+        found for text in given.values() for found in re.findall(r"\$\{([A-Z_]+)", text or "")
+    }
+    assert asked & SECRETS == NEEDED[name]
+    if name in {"migrate", "worker", "beat"}:
+        # One that is left out would be made anew, and believed to be the installation's.
+        for key in ("SECRET_KEY", "SECRET_KEYS", "JWT_KEYS"):
+            assert key in NEEDED[name] or given[key] == "none", key
+
+
+def test_no_secret_stands_in_a_command():
+    """Arguments can be read by everybody on the host."""
+    for name, service in SERVICES.items():
+        text = str(service.get("command", "")) + str(service.get("healthcheck", ""))
+        assert not re.search(r"(?<!\$)\$\{", text), name
+
+
+@pytest.mark.parametrize("name", OWNERS)
+def test_each_server_has_its_own_certificate_and_no_one_elses(name):
+    mounted = {
+        other: [volume for volume in service["volumes"] if volume.startswith("certs-")]
+        for other, service in SERVICES.items()
+    }
+    assert mounted[name] == [f"certs-{name}:/certs:ro"]
+    made = mounted.pop("certificates")
+    assert f"certs-{name}:/certs/{name}" in made
+    assert (
+        sum(f"certs-{name}:" in volume for volumes in mounted.values() for volume in volumes) == 1
+    )
+    assert not any("certs-authority" in str(volumes) for volumes in mounted.values())
+    assert SERVICES["certificates"]["network_mode"] == "none"
+
+
+def test_every_connection_between_services_is_by_tls():
+    for name in ("migrate", "web", "stream", "worker", "beat"):
+        for key, text in declared(name).items():
+            if key.endswith("DATABASE_URL"):
+                assert text.endswith("?sslmode=verify-full&sslrootcert=/certs/ca.crt"), name
+            if key == "REDIS_URL":
+                assert text.startswith("rediss://")
+                assert "ssl_cert_reqs=required" in text
+    rules = (ROOT / "deploy/pg_hba.conf").read_text()
+    kinds = [line.split()[0] for line in rules.splitlines() if line and line[0] != "#"]
+    assert kinds == ["local", "hostssl"]
+    assert re.search(r"^port 0$", (ROOT / "deploy/redis.conf").read_text(), re.MULTILINE)
+    assert set(re.findall(r"reverse_proxy (\S+)", CADDYFILE)) == {
+        "https://stream:8000", "https://web:8000",
+    }  # fmt: skip
+
+
+def test_logs_are_bounded_and_can_all_be_sent_elsewhere():
+    elsewhere = yaml.safe_load((ROOT / "deploy/logs.yaml").read_text())["services"]
+    assert set(elsewhere) == set(SERVICES)
+    for name, service in SERVICES.items():
+        assert set(service["logging"]["options"]) == {"max-size", "max-file"}, name
+        assert elsewhere[name]["logging"]["options"]["syslog-address"].startswith("tcp+tls://")
+
+
+def in_the_image():
+    """What `COPY . .` takes of the files in version control, by .dockerignore's own rules."""
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    assert not [rule for rule in rules if rule.startswith("!")], (
+        "exceptions are not understood here"
+    )
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [Path(name) for name in files.splitlines() if not ignored(Path(name), rules)]
+
+
+def ignored(path, rules):
+    """`**/x` fits at any depth, a rule without it from the top; a folder takes what is in it."""
+    every = [path, *path.parents][:-1]
+    return any(
+        each.match(rule[3:]) if rule.startswith("**/") else fnmatch.fnmatchcase(str(each), rule)
+        for rule in rules
+        for each in every
+        if rule.startswith("**/") or str(each).count("/") == rule.count("/")
+    )
+
+
+def test_the_image_carries_what_runs_and_nothing_of_tests_or_tools(tmp_path):
+    files = in_the_image()
+    tops = {path.parts[0] for path in files if len(path.parts) == 1}
+    assert tops == {"manage.py", "requirements.txt"}
+    assert not [path for path in files if "tests" in path.parts or "bench" in path.parts]
+    assert Path("config/settings/base.py") in files
+    assert Path("config/settings/test.py") not in files
+    for path in files:
+        if (ROOT / path).is_file():
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / path, tmp_path / path)
+
+    for command in (["check"], ["migrate", "-v0"], ["help", "up"], ["help", "demo"]):
+        subprocess.run(
+            [sys.executable, "manage.py", *command],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path / "data")},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+    subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL, str(tmp_path)],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path / "data")},
+        check=True,
+    )
+
+
+IMPORT_ALL = """
+import importlib, os, sys
+from pathlib import Path
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.base"
+import django; django.setup()
+for path in sorted(Path(sys.argv[1]).rglob("*.py")):
+    parts = path.relative_to(sys.argv[1]).with_suffix("").parts
+    if parts[0] not in {"manage", "data"} and "migrations" not in parts:
+        importlib.import_module(".".join(parts).removesuffix(".__init__"))
+"""
+
+
 def goes_to(path):
     """The upstream Caddy chooses: `handle @stream` when one of its patterns fits, else `handle`."""
     patterns = re.search(r"^\s*@stream path (.+)$", CADDYFILE, re.MULTILINE)[1].split()
-    blocks = re.findall(r"handle( @stream)? \{.*?reverse_proxy (\w+):8000", CADDYFILE, re.DOTALL)
+    proxied = r"handle( @stream)? \{.*?reverse_proxy https://(\w+):8000"
+    blocks = re.findall(proxied, CADDYFILE, re.DOTALL)
     assert [name.strip() for name, _ in blocks] == ["@stream", ""]
     named = any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
     return blocks[0 if named else 1][1]
@@ -142,214 +286,3 @@ def all_routes():
                 yield from walk(entry.url_patterns, route)
 
     return list(walk(get_resolver().url_patterns, ""))
-
-
-# --- the commands
-
-
-FLOW = """
-kind: app
-version: 0.6.0
-app: {name: Deployed, mode: workflow}
-workflow:
-  graph:
-    nodes:
-      - id: start
-        data:
-          type: start
-          title: Start
-          variables: [{variable: who, type: text-input, label: Who, required: true}]
-      - id: greet
-        data:
-          type: template-transform
-          title: Greet
-          template: "Hello {{ who }}"
-          variables: [{variable: who, value_selector: [start, who]}]
-      - id: end
-        data:
-          type: end
-          title: End
-          outputs: [{variable: text, value_selector: [greet, output]}]
-    edges:
-      - {id: a, source: start, target: greet, sourceHandle: source}
-      - {id: b, source: greet, target: end, sourceHandle: source}
-"""
-PREPARE = """
-import sys, django; django.setup()
-from accounts.models import User
-from orgs.access import Actor
-from orgs.actions import create_key, found_organization
-from workflows.actions import import_flow, publish_version, start_run
-user = User.objects.create_user("deploy@example.com", "correct horse battery")
-organization = found_organization(user_id=user.pk, name="Deployed")
-actor = Actor(organization_id=organization.pk, role="owner", user_id=user.pk)
-version = import_flow(actor=actor, raw=sys.stdin.buffer.read(), filename="deployed.yml")
-publish_version(actor=actor, version_id=version.pk)
-run = start_run(actor=actor, workflow_id=version.workflow_id, inputs={"who": "beat"})
-scopes = ["workflow.view", "workflow.run", "run.view", "model.call"]
-_, token = create_key(actor=actor, name="deploy", scopes=scopes)
-print(token, version.workflow_id, run.public_id)
-"""
-ON_SERVICES = settings.REDIS_URL and settings.DATABASES["default"]["ENGINE"].endswith("postgresql")
-
-if ON_SERVICES:
-
-    @pytest.mark.services
-    def test_the_services_of_compose_work_together():
-        with ExitStack() as stack:
-            environment = stack.enter_context(services())
-            build_and_migrate(environment)
-            web, stream = (
-                stack.enter_context(served(name, environment)) for name in ("web", "stream")
-            )
-            for name in ("worker", "beat"):
-                stack.enter_context(started(name, environment))
-            token, workflow, queued = prepare(environment)
-
-            assert until(web, "/healthz")[0] == 200
-            status, body = until(stream, "/v1/models")
-            assert (status, json.loads(body)["error"]["code"]) == (401, "invalid_api_key")
-            # Its doorbell never reached the broker: only beat's sweep can have found it.
-            assert outcome(web, token, queued) == ("succeeded", {"text": "Hello beat"})
-            assert_a_run_started_over_rest_streams_to_its_end(web, stream, token, workflow)
-            assert ask(web, "/accounts/login/")[0] == 200
-
-
-def assert_a_run_started_over_rest_streams_to_its_end(web, stream, token, workflow):
-    asked = {"inputs": {"who": "you"}}
-    status, body = ask(web, f"/api/v1/workflows/{workflow}/runs/", token, asked)
-    assert status == 201, body
-    _, events = ask(stream, f"/api/v1/runs/{json.loads(body)['id']}/stream/", token)
-    assert "event: run.succeeded" in events
-
-
-@contextmanager
-def services():
-    """An empty database and broker of our own, and the environment that names them."""
-    server = settings.DATABASES["default"]
-    where = psycopg.conninfo.make_conninfo(
-        host=server["HOST"] or None,
-        port=server["PORT"] or None,
-        user=server["USER"] or None,
-        password=server["PASSWORD"] or None,
-        dbname="postgres",
-    )
-    broker = urlparse(settings.REDIS_URL)._replace(path=f"/{REDIS_DB}").geturl()
-    login = server["USER"] + (f":{server['PASSWORD']}" if server["PASSWORD"] else "")
-    database = f"postgres://{login}@{server['HOST']}:{server['PORT'] or 5432}/{DATABASE}"
-    with psycopg.connect(where, autocommit=True) as admin, tempfile.TemporaryDirectory() as data:
-        admin.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-        admin.execute(f"CREATE DATABASE {DATABASE}")
-        redis.from_url(broker).flushdb()
-        try:
-            yield {
-                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-                "HOME": data,
-                "DATA_DIR": data,
-                "DATABASE_URL": database,
-                "REDIS_URL": broker,
-                "PRODUCTION": "1",
-                "LOG_LEVEL": "WARNING",
-            }
-        finally:
-            admin.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-            redis.from_url(broker).flushdb()
-
-
-def command_of(name, port=0):
-    """The argv of compose.yaml, on loopback and a free port, as small as it goes."""
-    command = SERVICES[name]["command"]
-    parts = shlex.split(command) if isinstance(command, str) else command
-    swaps = {
-        "--bind=0.0.0.0:8000": f"--bind=127.0.0.1:{port}",
-        "--workers=2": "--workers=1",
-        "--host=0.0.0.0": "--host=127.0.0.1",
-        "--port=8000": f"--port={port}",
-    }
-    return [swaps.get(part, part) for part in parts]
-
-
-def build_and_migrate(environment):
-    """What the image's build and the one-shot service do, side by side."""
-    collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "-v", "0"]
-    both = [
-        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-        for command in (collect, command_of("migrate"))
-    ]
-    assert [process.wait() for process in both] == [0, 0]
-
-
-def prepare(environment):
-    """A key, a published workflow, and a run whose doorbell rang in an empty room."""
-    made = subprocess.run(
-        [sys.executable, "-c", PREPARE],
-        cwd=ROOT,
-        env=environment | {"REDIS_URL": "", "DJANGO_SETTINGS_MODULE": "config.settings.base"},
-        input=FLOW.encode(),
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return made.stdout.decode().split()
-
-
-@contextmanager
-def started(name, environment, port=0):
-    """The process while it lives; it must still live at the end and go when it is told to."""
-    process = subprocess.Popen(
-        command_of(name, port), cwd=ROOT, env=environment, start_new_session=True
-    )
-    try:
-        yield process
-        assert process.poll() is None, f"{name} ended by itself"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-
-
-@contextmanager
-def served(name, environment):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with started(name, environment, port):
-        yield f"http://127.0.0.1:{port}"
-
-
-def ask(server, path, token="", body=None):
-    headers = {"Content-Type": "application/json"}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(server + path, data=data, headers=headers)
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-
-
-def until(server, path, seconds=30):
-    """The first answer of a server that is just starting."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return ask(server, path)
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-
-
-def outcome(server, token, run, seconds=30):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        status, body = ask(server, f"/api/v1/runs/{run}/", token)
-        shown = json.loads(body)
-        if status == 200 and shown["ended_at"]:
-            return shown["state"], shown["outputs"]
-        time.sleep(0.2)
-    raise AssertionError(body)

@@ -35,6 +35,7 @@ from billing.ledger.shapes import (
     Settlement,
     judge,
 )
+from core.database import tls_options
 from core.groupcommit import GroupCommitter
 
 POOL_SIZE = 3  # one batch of holds, one of settlements, one to spare while a broken one is replaced
@@ -274,9 +275,9 @@ def _connection_settings() -> dict[str, Any]:
     """What Django would connect with; read late, because a test run renames the database."""
     wrapper = connections["default"]
     params = wrapper.get_connection_params()
-    kept = ("dbname", "host", "port", "user", "password", "sslmode", "sslrootcert", "service")
+    kept = ("dbname", "host", "port", "user", "password", "service")
     settings = {name: params[name] for name in kept if params.get(name)}
-    return {**settings, "autocommit": True, "prepare_threshold": 0}
+    return {**settings, **tls_options(), "autocommit": True, "prepare_threshold": 0}
 
 
 async def _keep_to_indexes(connection: AsyncConnection[Row]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import django_stubs_ext
 from csp.constants import NONE, SELF, UNSAFE_INLINE
 
-from config.env import env, networks, persistent_secret
+from config.env import env, key_of, networks
 from config.unfold import UNFOLD  # noqa: F401
 from core.logs import configure_structlog, logging_config, redact
 
@@ -29,13 +29,9 @@ PRODUCTION = env.bool("PRODUCTION", default=False)
 PUBLIC_URL = env.str("PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
 HTTPS = PUBLIC_URL.startswith("https://")
 
-SECRET_KEY = env.str("SECRET_KEY", default="") or persistent_secret(DATA_DIR / "secret_key")
-SECRET_KEYS = env.str("SECRET_KEYS", default="") or persistent_secret(
-    DATA_DIR / "secret_keys", make=generate_key
-)
-JWT_KEYS = env.str("JWT_KEYS", default="") or persistent_secret(
-    DATA_DIR / "jwt_keys", make=generate_key
-)
+SECRET_KEY = key_of("SECRET_KEY", DATA_DIR / "secret_key")
+SECRET_KEYS = key_of("SECRET_KEYS", DATA_DIR / "secret_keys", generate_key)
+JWT_KEYS = key_of("JWT_KEYS", DATA_DIR / "jwt_keys", generate_key)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -133,12 +129,11 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    DATABASES["default"]["OPTIONS"] = {
-        "pool": {
-            "min_size": 1,
-            "max_size": env.int("DATABASE_POOL", default=12),
-            "timeout": 15,
-        }
+    # Beside what the URL says of the connection, such as `?sslmode=verify-full&sslrootcert=…`.
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+        "min_size": 1,
+        "max_size": env.int("DATABASE_POOL", default=12),
+        "timeout": 15,
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -7,8 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.core import signing
+from django.core.exceptions import ImproperlyConfigured
+from django.test import override_settings
 
-from config.env import networks_in, persistent_secret
+from accounts.keys import keys_in
+from config.env import key_of, networks_in, persistent_secret
+from core.secrets import SecretUnreadable, seal
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECRETS = {
@@ -37,6 +42,26 @@ print(json.dumps({
     "SENTRY_DSN": sentry_sdk.get_client().dsn,
     "embedded": read.EMBEDDED,
     "written": sorted(each.name for each in read.DATA_DIR.iterdir() if each.is_file()),
+}))
+"""
+
+
+CONNECTIONS = """
+import json, os
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.base"
+import django; django.setup()
+from django.db import connection
+from psycopg.conninfo import conninfo_to_dict
+from billing.ledger.postgres import _connection_settings
+from core.database import conninfo
+found = {
+    "django": connection.get_connection_params(),
+    "engine": conninfo_to_dict(conninfo()),
+    "ledger": _connection_settings(),
+}
+print(json.dumps({
+    who: {name: value for name, value in given.items() if name.startswith("ssl")}
+    for who, given in found.items()
 }))
 """
 
@@ -100,3 +125,38 @@ def test_a_made_secret_is_kept_and_private(tmp_path):
     assert len(first) > 60
     assert path.stat().st_mode & 0o077 == 0
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_withheld_key_is_not_made_and_fails_whatever_would_use_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("JWT_KEYS", "none")
+
+    withheld = key_of("JWT_KEYS", tmp_path / "jwt_keys")
+
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ImproperlyConfigured, match="JWT_KEYS holds no key"):
+        keys_in(withheld)
+    with (
+        pytest.raises(SecretUnreadable, match="SECRET_KEYS holds no key"),
+        override_settings(SECRET_KEYS=withheld),
+    ):
+        seal("a secret", "somewhere")
+    with (
+        pytest.raises(ImproperlyConfigured, match="SECRET_KEY"),
+        override_settings(SECRET_KEY=withheld),
+    ):
+        signing.dumps("a session")
+
+
+def test_what_the_url_says_of_tls_reaches_every_connection(tmp_path):
+    """Django's own, and those of the engine and the ledger, which connect by themselves."""
+    url = "postgres://u:p@127.0.0.1:1/d?sslmode=verify-full&sslrootcert=/certs/ca.crt"
+    done = subprocess.run(
+        [sys.executable, "-c", CONNECTIONS],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), "DATABASE_URL": url},
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    asked = {"sslmode": "verify-full", "sslrootcert": "/certs/ca.crt"}
+    assert json.loads(done.stdout) == {"django": asked, "engine": asked, "ledger": asked}

@@ -1,9 +1,12 @@
 """What every answer tells the browser: whom it may show it to, and what it may keep."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from accounts.tests.factories import UserFactory
 
@@ -114,6 +117,18 @@ def test_what_is_said_once_travels_in_the_session(signed_in):
 def test_the_library_of_pages_keeps_none_of_them(client):
     """Htmx would keep the last ten pages in the browser's storage."""
     assert '"historyCacheSize": 0' in client.get("/accounts/login/").content.decode()
+
+
+def test_our_scripts_keep_the_colour_theme_alone():
+    ours = [*Path(settings.BASE_DIR, "static").rglob("*.js")]
+    ours += Path(settings.BASE_DIR, "templates").rglob("*.html")
+    theme = r"\.[gs]etItem\(\"adminTheme\""
+    kept = re.compile(rf"(?:local|session)Storage\b(?!{theme})|indexedDB|\bcaches\.")
+    assert len(ours) > 100
+    assert [path.name for path in ours if kept.search(path.read_text())] == []
+    assert re.search(
+        rf"localStorage{theme}", Path(settings.BASE_DIR, "static/ui/theme.js").read_text()
+    )
 
 
 @pytest.mark.parametrize("path", ["/static/", "/static/ui/", "/static/../config/"])

@@ -14,6 +14,7 @@ from billing.ledger import Replayed
 from core.addresses import caller_address, forwarded_in
 from core.errors import DomainError
 from core.ids import uuid7
+from core.refusals import require_https
 from core.trace import trace_id_from, traceparent_of, tracing
 from llm.errors import InvalidRequest, ReferenceInUse, StreamBroken
 from llm.gateway.authenticate import authenticate
@@ -78,6 +79,7 @@ class Exchange:
             await self._refuse(Refusal(500, encode(body)))
 
     async def _dispatch(self) -> None:
+        require_https(self.scope["scheme"], self.scope["headers"])
         request = f"{self.scope['method']} {self.scope['path'].rstrip('/')}"
         if fixed := ROUTES.get(request):
             return await fixed(self)

@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 
 from core.errors import DomainError, PermissionRefused
+from core.refusals import HttpsRequired
 from llm.errors import (
     InsufficientFunds,
     InvalidRequest,
@@ -31,6 +32,7 @@ _TYPES: dict[type[DomainError], tuple[int, str, str]] = {
     KeyRefused: (401, INVALID, "invalid_api_key"),
     KeyAddressRefused: (403, "permission_error", "key_address_refused"),
     PermissionRefused: (403, "permission_error", "insufficient_permissions"),
+    HttpsRequired: (403, INVALID, "https_required"),
     InsufficientFunds: (402, "insufficient_quota", "insufficient_quota"),
     InvalidRequest: (400, INVALID, "invalid_request"),
     ModelNotFound: (404, INVALID, "model_not_found"),

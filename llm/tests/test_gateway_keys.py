@@ -71,6 +71,26 @@ def test_a_claimed_address_opens_nothing(url, made, header):
     assert models(url, made[2], **{header: "203.0.113.9"}).status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("forwarded", "status"),
+    [(None, 403), ("http", 403), ("http, https", 403), ("https", 200), ("https, http", 200)],
+)
+def test_a_program_that_speaks_plain_http_is_refused_before_its_key_is_read(
+    url, made, settings, forwarded, status
+):
+    settings.HTTPS = True
+    sent = {} if forwarded is None else {"X-Forwarded-Proto": forwarded}
+
+    answer = models(url, made[2], **sent)
+
+    assert answer.status_code == status
+    if status == 403:
+        error = answer.json()["error"]
+        assert (error["code"], error["type"]) == ("https_required", "invalid_request_error")
+        flush_uses()
+        assert ApiKey.objects.get(pk=made[1].pk).last_used_at is None
+
+
 def test_behind_a_proxy_its_word_counts(url, made, settings):
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
     ApiKey.objects.update(ip_allow=["203.0.113.0/24"])
