@@ -81,8 +81,8 @@ messages: install-dev ## bring the catalogue up to date; what has no Chinese yet
 	$(BIN)/python manage.py check_translations --update
 
 lock: install-dev ## pin what requirements*.in ask for
-	$(BIN)/uv pip compile -q --no-emit-index-url --no-emit-find-links --no-header requirements.in -o requirements.txt
-	$(BIN)/uv pip compile -q --no-emit-index-url --no-emit-find-links --no-header requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header requirements.in -o requirements.txt
+	$(BIN)/uv pip compile -q --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header requirements-dev.in -o requirements-dev.txt
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev

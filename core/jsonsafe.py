@@ -4,17 +4,25 @@ import json
 import math
 from typing import Any
 
+import orjson
+
 
 def dump_json(value: Any) -> str:
-    """`value` as JSON text; what JSON or PostgreSQL cannot hold is replaced, never refused."""
+    """`value` as JSON text; what JSON or PostgreSQL cannot hold is replaced, never refused.
+
+    orjson does nearly all of them, at a tenth of the time; what it refuses (huge integers, keys
+    that are no text, lone surrogates) goes the long way.
+    """
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
-        text.encode()
-    except (ValueError, UnicodeEncodeError):
+        text = orjson.dumps(value, default=str, option=_AS_JSON_DOES).decode()
+    except TypeError:
         return json.dumps(clean(value), ensure_ascii=False, default=str)
     if "\\u0000" in text:
         return json.dumps(clean(value), ensure_ascii=False, default=str)
     return text
+
+
+_AS_JSON_DOES = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
 def is_storable(text: str) -> bool:
