@@ -7,6 +7,7 @@ Locks: the organization's row before the invitation's, everywhere.
 from __future__ import annotations
 
 import hashlib
+import math
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.timezone import now
 from django.utils.translation import get_language
 
@@ -36,8 +38,10 @@ from orgs.errors import (
     InvitationPending,
     TooManyInvitations,
 )
+from orgs.letters import tell_inviter
 from orgs.models import Invitation, Membership, Organization, Team
 
+HOUR = timedelta(hours=1)
 SENDINGS = ("orgs.invitation.created", "orgs.invitation.resent")
 
 
@@ -98,11 +102,24 @@ def _refuse_known(actor: Actor, email: str) -> None:
 
 def _slow_down(actor: Actor) -> None:
     """Per organization and per person, counted on the trail under the organization's lock."""
-    recent = Entry.objects.filter(action__in=SENDINGS, at__gt=now() - timedelta(hours=1))
-    limit = settings.INVITATIONS_PER_HOUR
-    crowded = recent.filter(organization_id=actor.organization_id).count() >= limit
-    if crowded or (actor.user_id and recent.filter(actor_id=actor.user_id).count() >= limit):
-        raise TooManyInvitations("Too many invitations within an hour; try later.", limit=limit)
+    at, limit = now(), settings.INVITATIONS_PER_HOUR
+    recent = Entry.objects.filter(action__in=SENDINGS, at__gt=at - HOUR)
+    counted = [recent.filter(organization_id=actor.organization_id)]
+    if actor.user_id:
+        counted.append(recent.filter(actor_id=actor.user_id))
+    waits = [wait for rows in counted if (wait := _wait(rows, limit, at))]
+    if waits:
+        raise TooManyInvitations(
+            "Too many invitations within an hour; try later.", limit=limit, retry_after=max(waits)
+        )
+
+
+def _wait(rows: QuerySet[Entry], limit: int, at: datetime) -> int:
+    """Seconds until fewer than `limit` of these are younger than an hour; 0 when that is so."""
+    if limit < 1:
+        return int(HOUR.total_seconds())
+    blocking = rows.order_by("-at").values_list("at", flat=True)[limit - 1 : limit].first()
+    return math.floor((blocking + HOUR - at).total_seconds()) + 1 if blocking else 0
 
 
 @transaction.atomic
@@ -155,6 +172,9 @@ def accept_invitation(*, user: User, invitation_id: UUID) -> Membership:
     note_invitation("orgs.invitation.accepted", actor, invitation, role=row.role)
     if new:
         note_member("orgs.member.added", actor, row, role=row.role)
+        tell_inviter(
+            invitation, "joined", user=str(user.pk), who=user.get_full_name(), role=row.role
+        )
     return row
 
 
@@ -172,6 +192,7 @@ def decline_invitation(*, user: User, invitation_id: UUID) -> Invitation:
     invitation.save(update_fields=["declined_at", "updated_at"])
     actor = Actor(organization_id=invitation.organization_id, user_id=user.pk)
     note_invitation("orgs.invitation.declined", actor, invitation)
+    tell_inviter(invitation, "declined", user=str(user.pk))
     return invitation
 
 
