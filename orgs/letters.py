@@ -88,7 +88,7 @@ def tell_of_support(stay: SupportAccess) -> None:
         "level": stay.level,
         "until_at": stay.expires_at,
     }
-    tell_owners(stay.organization, SUPPORT, "support", reverse("organization_support"), **said)
+    tell_owners(stay.organization, SUPPORT, "support", reverse("support_stays"), **said)
 
 
 def tell_new_owner(row: Membership, actor: Actor) -> None:
