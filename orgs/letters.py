@@ -64,8 +64,10 @@ def _key_still_ends(letter: Letter) -> bool:
 
 def _still_ending(letter: Letter) -> bool:
     """An announcement that comes after the news that it was called off would alarm for nothing."""
-    closing = Organization.objects.filter(pk=letter.organization_id, closing_at__isnull=False)
-    return letter.template != "orgs/mail/closing" or closing.exists()
+    if letter.template != "orgs/mail/closing" or letter.organization_id is None:
+        return True
+    closing = Organization.objects.filter(closing_at__isnull=False)
+    return closing.filter(pk=letter.organization_id).exists()
 
 
 def tell_owners(organization: Organization, kind: str, name: str, path: str, **said: Any) -> None:
@@ -108,7 +110,8 @@ def tell_member(name: str, row: Membership, actor: Actor, **said: str) -> None:
 
 def tell_inviter(invitation: Invitation, name: str, **said: str) -> None:
     """`name`: "joined" or "declined"."""
-    inviter = User.objects.filter(pk=invitation.invited_by_id, is_active=True).first()
+    by = invitation.invited_by_id
+    inviter = User.objects.filter(pk=by, is_active=True).first() if by else None
     if inviter is None or said.get("user") == str(inviter.pk):
         return
     path = reverse("organization_members" if name == "joined" else "organization_invitations")
