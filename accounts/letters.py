@@ -167,8 +167,8 @@ def _give_up(letter: Letter, error: str = "") -> None:
 
 
 def _end(letter: Letter, state: State, error: str = "") -> bool:
-    over = {"state": state, "ended_at": now(), "error": error, "context": {}, "email": ""}
-    return bool(_held(letter).update(**over))
+    over = {"state": state, "ended_at": now(), "next_at": None, "error": error}
+    return bool(_held(letter).update(**over, context={}, email=""))
 
 
 def _name_of(error: Exception) -> str:

@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
                 ('attempts', models.PositiveSmallIntegerField(default=0, verbose_name='attempts')),
                 ('error', models.CharField(blank=True, max_length=120, verbose_name='error')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
-                ('next_at', models.DateTimeField(verbose_name='next attempt')),
+                ('next_at', models.DateTimeField(null=True, verbose_name='next attempt')),
                 ('ended_at', models.DateTimeField(null=True, verbose_name='ended')),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='user')),
             ],

@@ -56,7 +56,7 @@ class Letter(models.Model):
     error = models.CharField(_("error"), max_length=120, blank=True)
     """What the last attempt failed with: the name, and a mail server's code."""
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
-    next_at = models.DateTimeField(_("next attempt"))
+    next_at = models.DateTimeField(_("next attempt"), null=True)
     """Also the end of a claim: an attempt that has not ended by then may be made by another."""
     ended_at = models.DateTimeField(_("ended"), null=True)
 
