@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.timezone import now
 from django.utils.translation import get_language
 
@@ -42,6 +42,10 @@ from orgs.letters import tell_inviter
 from orgs.models import Invitation, Membership, Organization, Team
 
 HOUR = timedelta(hours=1)
+LATE = timedelta(minutes=2)
+"""After which an announcement counts as lost."""
+SENDING = timedelta(minutes=5)
+"""Longer than handing a mail over can take."""
 SENDINGS = ("orgs.invitation.created", "orgs.invitation.resent")
 
 
@@ -135,8 +139,10 @@ def resend_invitation(*, actor: Actor, invitation_id: UUID) -> Invitation:
     _refuse_closed(invitation, but="expired")
     _slow_down(actor)
     invitation.digest = digest_of(secrets.token_urlsafe(32))
-    invitation.sent_at, invitation.expires_at = None, _expiry()
-    invitation.save(update_fields=["digest", "sent_at", "expires_at", "updated_at"])
+    invitation.sent_at = invitation.sending_at = None
+    invitation.expires_at = _expiry()
+    changed = ["digest", "sent_at", "sending_at", "expires_at", "updated_at"]
+    invitation.save(update_fields=changed)
     note_invitation("orgs.invitation.resent", actor, invitation)
     enqueue("orgs.tasks.send_invitation", invitation_id=str(invitation.pk))
     return invitation
@@ -233,20 +239,33 @@ def _refuse_closed(invitation: Invitation, but: str = "") -> None:
 def issue_secret(invitation_id: UUID) -> tuple[Invitation, str] | None:
     """The secret of a link that is about to be mailed; None when none is to be sent (any more).
 
-    Marks it as sent: of two callers at once one gets it. `forget_sending` undoes that.
+    Of two callers at once one gets it. It is theirs for `SENDING`; `note_sent` ends that, and who
+    never comes back leaves it to the next.
     """
+    at = now()
     invitation = Invitation.objects.select_for_update().filter(pk=invitation_id).first()
     if invitation is None or invitation.sent_at is not None or invitation.state != "open":
         return None
+    if invitation.sending_at is not None and invitation.sending_at > at - SENDING:
+        return None
     secret = secrets.token_urlsafe(32)
-    invitation.digest, invitation.sent_at = digest_of(secret), now()
-    invitation.save(update_fields=["digest", "sent_at"])
+    invitation.digest, invitation.sending_at = digest_of(secret), at
+    invitation.save(update_fields=["digest", "sending_at"])
     return invitation, secret
 
 
-def forget_sending(invitation_id: UUID) -> None:
-    """The mail did not leave: whoever looks for unsent ones finds it again."""
-    Invitation.objects.filter(pk=invitation_id).update(sent_at=None)
+def note_sent(invitation: Invitation) -> None:
+    """The mail has left; nothing where another secret was made since."""
+    rows = Invitation.objects.filter(pk=invitation.pk, digest=invitation.digest)
+    rows.update(sent_at=now(), sending_at=None)
+
+
+def unsent_invitations(limit: int) -> list[UUID]:
+    """Whose announcement was lost, which no mail server took, or whose sender died."""
+    at = now()
+    rows = Invitation.objects.all().open(at).filter(sent_at=None)
+    late = Q(sending_at=None, updated_at__lt=at - LATE) | Q(sending_at__lte=at - SENDING)
+    return list(rows.filter(late).order_by("pk").values_list("pk", flat=True)[:limit])
 
 
 def digest_of(secret: str) -> str:
