@@ -14,15 +14,21 @@ from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
 from accounts import lockout
 from accounts.actions.sessions import end_families, end_rows
 from accounts.addresses import expected_signup
+from accounts.letters import write_letter
+from accounts.mail import compose, subject_line
 from accounts.models import User
-from accounts.security import Kind, note, note_notice
+from accounts.notifications import SAFETY
+from accounts.security import Kind, note, note_notice, visitor_address
 from accounts.signup import run_signup_steps
 from accounts.sso.guard import SsoGuard
 from core.palette import BRAND
@@ -55,9 +61,6 @@ class AccountAdapter(SsoGuard):
             raise ValidationError(said % {"email": expected})
         cleaned: str = super().clean_email(email)
         return cleaned
-
-    def format_email_subject(self, subject: str) -> str:
-        return f"[{BRAND}] {subject}"
 
     # -- guessing
 
@@ -103,15 +106,65 @@ class AccountAdapter(SsoGuard):
         return confirmed
 
     def send_notification_mail(
-        self, template_prefix: str, user: User, *args: Any, **more: Any
+        self,
+        template_prefix: str,
+        user: User,
+        context: dict[str, Any] | None = None,
+        email: str | None = None,
     ) -> None:
-        """Every notice of allauth's comes through here, so this is where its changes are noted."""
+        """Every notice of allauth's comes through here, so this is where its changes are noted.
+
+        It goes to the address the person has now: whoever changes that next is not the one to tell.
+        """
         kind = note_notice(template_prefix, user.pk)
         if kind in {Kind.PASSWORD_CHANGED, Kind.PASSWORD_RESET}:
-            # Their sessions are void with the password; this takes them off the list as well.
-            here = context.request.session.session_key or ""
-            end_rows(UserSession.objects.filter(user=user).exclude(session_key=here))
-        super().send_notification_mail(template_prefix, user, *args, **more)
+            _end_others(user)
+        write_letter(
+            SAFETY,
+            user_id=user.pk,
+            template=template_prefix,
+            path=reverse("account_security_log"),
+            email=email or EmailAddress.objects.get_primary_email(user),
+            context={**_origin(), **{name: str(value) for name, value in (context or {}).items()}},
+        )
+
+    # -- how mail looks
+
+    def format_email_subject(self, subject: str) -> str:
+        return subject_line(subject)
+
+    def render_mail(
+        self,
+        template_prefix: str,
+        email: str | list[str],
+        context: dict[str, Any],
+        headers: dict[str, str] | None = None,
+    ) -> EmailMultiAlternatives:
+        """What allauth sends at once: codes and links, whose secrets no outbox may hold."""
+        user = context.get("user")
+        return compose(
+            template_prefix,
+            email if isinstance(email, str) else email[0],
+            context,
+            language=user.language if isinstance(user, User) else "",
+            headers=headers,
+        )
+
+
+def _end_others(user: User) -> None:
+    """Their sessions are void with the password; this takes them off the list as well."""
+    here = context.request.session.session_key or ""
+    end_rows(UserSession.objects.filter(user=user).exclude(session_key=here))
+
+
+def _origin() -> dict[str, Any]:
+    """From where the change was made, as allauth's notices say it."""
+    request = context.request
+    return {
+        "ip": visitor_address(request) or "",
+        "user_agent": request.headers.get("User-Agent", "")[:200] if request else "",
+        "timestamp": f"{now():%Y-%m-%d %H:%M} UTC",
+    }
 
 
 def _login_of(credentials: dict[str, Any]) -> str:

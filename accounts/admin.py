@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from accounts.actions import end_session
-from accounts.models import SecurityEvent, TokenFamily, User
+from accounts.models import Letter, SecurityEvent, TokenFamily, User
 from accounts.security import Kind, note
 from accounts.sso.identities import release_identity
 from core.admin import ConsoleAdmin, ReadOnlyAdmin
@@ -195,3 +195,19 @@ class TokenFamilyAdmin(ReadOnlyAdmin):
     search_fields = ("user__email",)
     fields = ("id", *list_display)
     ordering = ("-created_at",)
+
+
+@admin.register(Letter)
+class LetterAdmin(ReadOnlyAdmin):
+    """What waits, what was sent and what was given up, and why; never what a letter says."""
+
+    list_display = ("created_at", "kind", "user", "state", "attempts", "next_at", "error")
+    list_filter = ("state", "kind", "created_at")
+    search_fields = ("user__email", "=id")
+    list_select_related = ("user",)
+    ordering = ("-created_at",)
+    fields = (
+        "id", "kind", "user", "organization_id", "state", "attempts", "error", "created_at",
+        "next_at", "ended_at",
+    )  # fmt: skip
+    readonly_fields = fields

@@ -8,6 +8,11 @@ from accounts import views
 urlpatterns = [
     path("account/", views.profile, name="account_profile"),
     path("account/notifications/", views.notifications, name="account_notifications"),
+    path(
+        "account/notifications/off/<str:token>/",
+        views.notification_off,
+        name="account_notification_off",
+    ),
     path("account/sessions/", views.sessions, name="account_sessions"),
     path("account/sessions/end/", views.end_sessions, name="account_sessions_end"),
     path("account/sessions/<str:pk>/end/", views.end_one_session, name="account_session_end"),

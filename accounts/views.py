@@ -15,15 +15,24 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import check_for_language
 from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django.views.i18n import set_language as django_set_language
 
-from accounts.actions import close_account, end_other_sessions, end_session, save_preferences
+from accounts.actions import (
+    close_account,
+    end_other_sessions,
+    end_session,
+    mute_notification,
+    save_preferences,
+)
 from accounts.departure import check_departure
 from accounts.forms import NotificationsForm, ProfileForm
 from accounts.models import SecurityEvent, User
-from accounts.notifications import notification_kinds
+from accounts.notifications import constant_kinds, notification_kinds
+from accounts.unsubscribing import measure, read_token
 from core.errors import DomainError, NotFound
+from core.middleware import RATE_MARK
 
 EVENTS_PER_PAGE = 50
 
@@ -54,8 +63,25 @@ def notifications(request: HttpRequest) -> HttpResponse:
         save_preferences(user=_me(request), muted=form.muted())
         messages.success(request, _("Your notifications are saved."))
         return redirect("account_notifications")
-    context = {"title": _("Notifications"), "form": form, "kinds": notification_kinds()}
+    context = {"title": _("Notifications"), "form": form, "constant": constant_kinds()}
     return render(request, "accounts/notifications.html", context)
+
+
+@csrf_exempt  # a mail program posts here by itself; the token is what allows it
+@require_http_methods(["GET", "POST"])
+def notification_off(request: HttpRequest, token: str) -> HttpResponse:
+    """Looking asks, posting does: a program that merely follows links turns nothing off."""
+    user_id, name = read_token(token) or (None, "")
+    verdict = measure(request, user_id)
+    setattr(request, RATE_MARK, verdict)
+    if not verdict.allowed:
+        return render(request, "429.html", status=HTTPStatus.TOO_MANY_REQUESTS)
+    kind = next((each for each in notification_kinds() if each.name == name), None)
+    if request.method == "POST" and user_id is not None and kind is not None:
+        mute_notification(user_id=user_id, kind=kind.name)
+    context = {"kind": kind, "done": request.method == "POST"}
+    status = HTTPStatus.NOT_FOUND if kind is None else HTTPStatus.OK
+    return render(request, "accounts/notification_off.html", context, status=status)
 
 
 @require_GET

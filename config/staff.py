@@ -16,6 +16,7 @@ STAFF_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "Support": (
         "accounts.view_user",
         "accounts.view_securityevent",
+        "accounts.view_letter",  # why a mail did not come
         "account.view_emailaddress",
         "usersessions.view_usersession",
         "orgs.view_organization",
@@ -66,6 +67,7 @@ STAFF_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
         "billing.view_price",
     ),
     "Platform": (
+        "accounts.view_letter",  # whether the mail server takes them
         "llm.view_provider",
         "llm.change_provider",
         "llm.view_model",

@@ -86,6 +86,7 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
             "usersessions.usersession": "devices",
             "accounts.tokenfamily": "token",
             "accounts.securityevent": "policy",
+            "accounts.letter": "outgoing_mail",
             "guardian.userobjectpermission": "lock_person",
             "guardian.groupobjectpermission": "lock",
         },

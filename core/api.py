@@ -48,7 +48,8 @@ def error_body(code: str, message: str, detail: Any = None) -> dict[str, Any]:
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(exc, DomainError):
         set_rollback()
-        return Response(error_body(exc.code, str(exc.message), exc.detail), status=exc.status)
+        body = error_body(exc.code, str(exc.message), exc.detail)
+        return Response(body, status=exc.status, headers=exc.headers)
     if isinstance(exc, Http404):
         exc = exceptions.NotFound()
     elif isinstance(exc, PermissionDenied):

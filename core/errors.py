@@ -18,6 +18,12 @@ class DomainError(Exception):
         self.message = message
         self.detail = detail
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the answer says beside its body: `detail.retry_after` is a number of seconds."""
+        wait = self.detail.get("retry_after")
+        return {} if wait is None else {"Retry-After": str(wait)}
+
 
 class NotFound(DomainError):
     """No such thing, or not yours to know of."""

@@ -12,7 +12,7 @@ class Config(AppConfig):
         from accounts.signup import on_signup
         from accounts.sso.directory import connect_directory
         from core.ui import connect_access
-        from orgs import erasing, shell, trail_sources
+        from orgs import erasing, letters, shell, trail_sources
         from orgs.actions import found_at_signup
         from orgs.actions.departures import (
             check_owner_may_go,
@@ -29,6 +29,7 @@ class Config(AppConfig):
         on_departure(check_owner_may_go, leave_everything)
         on_context_words(names_of_organizations)
         erasing.contribute()
+        letters.contribute()
         register_contents("keys", count_live_keys)
         connect_access(ShellAccess())
         shell.contribute()

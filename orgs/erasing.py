@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+from accounts.models import Letter
 from accounts.sso.identities import release_all
 from audit.models import Entry
 from orgs.closing import erase_batch, plain_rows, register_erasure, register_source
@@ -26,7 +27,7 @@ def erase_access(organization_id: UUID, limit: int) -> int:
     """Projects last: keys and what rooms above keep in them are protected by them."""
     for connection in SsoConnection.objects.of(organization_id).values_list("pk", flat=True):
         release_all(connection)  # the links of people to it know it by its id alone
-    for model in (ApiKey, Invitation, StoredAnswer, SsoConnection, Project):
+    for model in (Letter, ApiKey, Invitation, StoredAnswer, SsoConnection, Project):
         rows = model._default_manager.filter(organization_id=organization_id)
         if taken := erase_batch(rows, limit):
             return taken

@@ -94,6 +94,8 @@ class InvitationForAnother(PermissionRefused):
 
 
 class TooManyInvitations(DomainError):
+    """`detail.retry_after`: seconds until another may be sent."""
+
     code = "too_many_invitations"
     status = HTTPStatus.TOO_MANY_REQUESTS
 

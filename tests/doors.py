@@ -140,6 +140,13 @@ DOORS: dict[str, Door] = {
     "POST /account/": Door(body=lambda w: {"name": "New", "language": "", "time_zone": ""}),
     "GET /account/notifications/": Door(),
     "POST /account/notifications/": Door(),
+    # The token is the right; one that was not given out leads nowhere, for anybody.
+    "GET /account/notifications/off/<token>/": Door(
+        open=frozenset({404}), own=frozenset({404}), alone=frozenset({404})
+    ),
+    "POST /account/notifications/off/<token>/": Door(
+        open=frozenset({404}), own=frozenset({404}), alone=frozenset({404})
+    ),
     "GET /account/sessions/": Door(),
     "POST /account/sessions/end/": Door(),
     "POST /account/sessions/<pk>/end/": Door("", "session", own=frozenset({302, 404})),

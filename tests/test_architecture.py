@@ -115,6 +115,7 @@ SHARED = {
     "accounts.User": "a person belongs to organizations by membership",
     "accounts.SecurityEvent": "happened to a person's account, in no organization",
     "accounts.TokenFamily": "a person's signed-in program; it may act in all their organizations",
+    "accounts.Letter": "without an organization it is about the person's own account",
     "orgs.Organization": "is the tenant itself",
     "orgs.StoredAnswer": "without an organization it is a person's own request",
     "bpm.Definition": "without an organization it is built in and open to all",

@@ -14,6 +14,8 @@ from django.test import Client
 from django.utils.timezone import now
 from viewflow.workflow.models import Process, Task
 
+from accounts.models import Letter
+from accounts.tasks import tend_letters
 from audit.models import Chain, DailyCount, Entry, Seal, SealedEntry
 from billing.models import Hold, LedgerEntry, Price, UsageRecord, Wallet
 from billing.proof import prove_wallet
@@ -32,7 +34,7 @@ from orgs.actions import (
 from orgs.errors import NotConfirmed, OrganizationClosing
 from orgs.keys import verify_key
 from orgs.models import Membership, Organization
-from orgs.tasks import close_organizations, tell_owners
+from orgs.tasks import close_organizations
 from orgs.tests.factories import actor_in
 from tests.worlds import make_world, snapshot_of
 from workflows.models import Run, Workflow
@@ -130,21 +132,35 @@ def test_steps_are_bounded_and_what_was_interrupted_goes_on(world, monkeypatch):
 def test_it_is_announced_to_every_owner_and_can_be_kept(world):
     second = actor_in(world.organization)
     close_organization(actor=world.owner, name=world.organization.name, reason="r")
-    tell_owners(str(world.organization.pk), "closing", str(world.owner.user_id))
-    assert len(mail.outbox) == 2
+    tend_letters()
+    assert len([each for each in mail.outbox if "will be deleted" in each.subject]) == 2
     client = Client()
     client.force_login(world.people["member"])
     assert b"is deleted on" in client.get("/").content
 
     keep_organization(actor=second)
-    tell_owners(str(world.organization.pk), "kept", str(second.user_id))
+    tend_letters()
     Organization.objects.filter(pk=world.organization.pk).update(updated_at=now())
     close_organizations()
 
-    assert len(mail.outbox) == 4
+    assert len([each for each in mail.outbox if "is kept" in each.subject]) == 2
     assert b"is deleted on" not in client.get("/").content
     assert Workflow.objects.of(world.organization.pk).exists()
     assert verify_key(world.rows.token)
+
+
+def test_news_of_an_end_that_was_called_off_meanwhile_is_not_sent(world):
+    close_organization(actor=world.owner, name=world.organization.name, reason="r")
+    keep_organization(actor=world.owner)
+
+    tend_letters()
+
+    ending = Letter.objects.filter(kind="organization_ending")
+    assert sorted(ending.values_list("template", "state")) == [
+        ("orgs/mail/closing", "dropped"),
+        ("orgs/mail/kept", "sent"),
+    ]
+    assert not [each for each in mail.outbox if "will be deleted" in each.subject]
 
 
 def test_nothing_is_erased_before_the_time(world):

@@ -18,7 +18,7 @@ from django_celery_beat.models import (
     PeriodicTask,
 )
 
-from accounts.models import SecurityEvent, TokenFamily
+from accounts.models import Letter, SecurityEvent, TokenFamily
 from accounts.tests.factories import UserFactory
 from audit.models import Entry
 from billing.models import Hold, LedgerEntry, UsageRecord
@@ -29,7 +29,7 @@ from workflows.models import Event, Run, Step, WorkerProcess, Workflow
 
 pytestmark = pytest.mark.django_db
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label_lower)
-WRITTEN_BY_THE_SYSTEM = (Entry, LedgerEntry, UsageRecord, Hold, Event, Run)
+WRITTEN_BY_THE_SYSTEM = (Entry, LedgerEntry, UsageRecord, Hold, Event, Run, Letter)
 PER_FILTER = 2
 """Choices tried of each filter: the first that narrow."""
 

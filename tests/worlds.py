@@ -9,6 +9,8 @@ from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.utils.timezone import now
 
+from accounts.letters import write_letter
+from accounts.models import Letter
 from accounts.tests.factories import UserFactory
 from audit.models import Chain, DailyCount, Entry, Seal, SealedEntry
 from audit.sealing import seal_next
@@ -58,7 +60,7 @@ KEPT = (
     Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, Step, Event, RunWait, Signal,
     HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry, UsageRecord, Provider,
     Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer, Project, Team,
-    TeamMembership, Invitation, Archive, SupportAccess, SsoConnection, SsoDomain,
+    TeamMembership, Invitation, Archive, SupportAccess, SsoConnection, SsoDomain, Letter,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 
@@ -133,6 +135,13 @@ def make_world(mark: str) -> World:
         summary=mark,
         data={"said": mark},
         trace_id=world.trace_id,
+    )
+    world.rows.letter = write_letter(
+        "membership",
+        user_id=world.people[Role.MEMBER].pk,
+        template="orgs/mail/role_changed",
+        organization_id=organization.pk,
+        context={"organization": mark, "by": mark, "before": "guest", "after": "member"},
     )
     _add_export(world)
     seal_next(organization.pk)

@@ -9,6 +9,7 @@ from django.utils.timezone import now
 
 from accounts.actions.sessions import end_rows
 from accounts.departure import carry_out_departure, check_departure
+from accounts.letters import drop_letters
 from accounts.models import TokenFamily, User
 from accounts.security import Kind, note
 
@@ -25,6 +26,7 @@ def close_account(*, user: User) -> None:
     check_departure(row)
     note(Kind.ACCOUNT_CLOSED, user_id=row.pk)
     carry_out_departure(row)
+    drop_letters(row.pk)
     end_rows(UserSession.objects.filter(user=row))
     TokenFamily.objects.filter(user=row).delete()
     Authenticator.objects.filter(user=row).delete()

@@ -1,6 +1,7 @@
 """What a person says about themselves."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from allauth.account.models import EmailAddress
 from django.core.exceptions import ValidationError
@@ -40,6 +41,21 @@ def save_preferences(
         raise InvalidInput("The input is not valid.", fields=error.message_dict) from error
     row.save(update_fields=fields)
     return row
+
+
+@transaction.atomic
+def mute_notification(*, user_id: UUID, kind: str) -> None:
+    """Turn one kind off and leave the others as they are. Repeatable.
+
+    Raises UnknownNotification for a kind that nobody can turn off. Of an account that is closed
+    nothing is kept.
+    """
+    if not known_kinds([kind]):
+        raise UnknownNotification("There is no such notification.", muted=[kind])
+    row = User.objects.select_for_update().filter(pk=user_id, closed_at=None).first()
+    if row is not None and kind not in row.muted:
+        row.muted = sorted({*row.muted, kind})
+        row.save(update_fields=["muted"])
 
 
 def vouch_for_address(user: User) -> None:

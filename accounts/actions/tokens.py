@@ -64,8 +64,7 @@ def exchange(token: str) -> tuple[str, str] | None:
     if _advance(family, jti) or _repeats(family, jti):
         UserSession.objects.filter(session_key=family.session_key).update(last_seen_at=now())
         return access_token(user, session), refresh_token(family)
-    if end_reused_session(family):
-        _warn(user)
+    end_reused_session(family)
     return None
 
 
@@ -114,13 +113,6 @@ def end_reused_session(family: TokenFamily) -> bool:
     note(Kind.TOKEN_REUSED, user_id=family.user_id, family=str(family.pk))
     end_rows(UserSession.objects.filter(session_key=family.session_key))
     end_families(family.session_key)
+    logger.warning("A used refresh token of %s came again; the session is ended", family.user_id)
+    get_adapter().send_notification_mail("accounts/email/token_reused", family.user)
     return True
-
-
-def _warn(user: User) -> None:
-    """After the commit: a mail server that is away must not keep the session alive."""
-    logger.warning("A used refresh token of %s came again; the session is ended", user.pk)
-    try:
-        get_adapter().send_notification_mail("accounts/email/token_reused", user)
-    except OSError:
-        logger.exception("The notice about a reused token could not be mailed")

@@ -44,11 +44,13 @@ ACCOUNT = OpenApiExample(
         "time_zone": "Europe/London",
         "date_joined": "2026-01-31T12:00:00Z",
         "second_factor": True,
-        "notifications": {"task_assigned": True},
+        "notifications": {"membership": True, "key_expiry": False},
     },
 )
 CHANGE = OpenApiExample(
-    "Another time zone", request_only=True, value={"time_zone": "Asia/Shanghai", "muted": []}
+    "Another time zone",
+    request_only=True,
+    value={"time_zone": "Asia/Shanghai", "muted": ["key_expiry"]},
 )
 SESSION = OpenApiExample(
     "A browser",

@@ -1,7 +1,8 @@
-"""People, how their programs stay signed in, and what happened to their accounts."""
+"""People, how their programs stay signed in, what happened to their accounts, letters to them."""
 
+from accounts.models.letters import Letter
 from accounts.models.people import User, UserManager
 from accounts.models.security import SecurityEvent
 from accounts.models.tokens import TokenFamily
 
-__all__ = ["SecurityEvent", "TokenFamily", "User", "UserManager"]
+__all__ = ["Letter", "SecurityEvent", "TokenFamily", "User", "UserManager"]

@@ -19,6 +19,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts.mail import address
 from accounts.models import User
 from accounts.sso.directory import Connection, directory
 from accounts.sso.errors import SsoClosed
@@ -73,8 +74,8 @@ class SsoGuard(DefaultAccountAdapter):
         if demanded_of(user) is None:
             super().send_password_reset_mail(user, email, context)
             return
-        link = self.request.build_absolute_uri(reverse("sso_start"))
-        self.send_mail("accounts/email/sso_instead", email, {"user": user, "sso_url": link})
+        around = {"user": user, "link": address("sso_start")}
+        self.send_mail("accounts/email/sso_instead", email, around)
 
     def validate_unique_email(self, email: str) -> str:
         """At sign-up. Says no more than the domain's policy, which is the same for any address."""

@@ -3,6 +3,7 @@
 from django.core import mail
 from rest_framework.test import APIClient
 
+from accounts.letters import deliver_due
 from accounts.tests.factories import PASSWORD
 
 AUTH = "/api/v1/auth/app/v1"
@@ -41,4 +42,6 @@ class Program:
 
 
 def mails_to(user):
+    """All that has left for the person, what waited in the outbox too."""
+    deliver_due()
     return [each for each in mail.outbox if user.email in each.to]

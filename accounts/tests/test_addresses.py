@@ -6,6 +6,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.core import mail
 
+from accounts.letters import deliver_due
 from accounts.models import SecurityEvent, User
 from accounts.tests.factories import PASSWORD, UserFactory
 from accounts.tests.programs import AUTH, Program, mails_to
@@ -46,6 +47,7 @@ def test_a_new_address_is_proven_before_it_counts_and_the_old_one_is_told(client
     person.refresh_from_db()
     assert person.email == new
     assert EmailAddress.objects.get(user=person, primary=True).email == new
+    deliver_due()
     assert [each.to for each in mail.outbox if "hanged" in each.subject] == [[old]]
     kinds = set(SecurityEvent.objects.of_user(person.pk).values_list("kind", flat=True))
     assert {"email_confirmed", "email_changed"} <= kinds

@@ -187,6 +187,7 @@ GUARDIAN_RAISE_403 = False
 ANONYMOUS_USER_NAME = None
 from config.settings.sign_in import *
 
+EMAIL_TIMEOUT = 10  # seconds for each exchange with the mail server; see accounts/letters.py
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default=f"filemail:///{DATA_DIR / 'mail'}")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Loomwork <loomwork@localhost>")
@@ -321,6 +322,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(minutes=5),
     },
     "tend-invitations": {"task": "orgs.tasks.tend_invitations", "schedule": timedelta(minutes=2)},
+    "tend-letters": {"task": "accounts.tasks.tend_letters", "schedule": timedelta(minutes=1)},
     "close-organizations": {
         "task": "orgs.tasks.close_organizations",
         "schedule": timedelta(minutes=5),

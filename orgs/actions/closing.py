@@ -10,12 +10,12 @@ from django.db import transaction
 from django.utils.timezone import now
 
 from core.errors import InvalidInput, NotFound
-from core.queue import enqueue
 from orgs.access import Actor, require, system_actor
 from orgs.actions.rows import note
 from orgs.actions.teams import drop_team
 from orgs.closing import erasures, grace
 from orgs.errors import NotConfirmed, OrganizationClosing
+from orgs.letters import tell_of_end
 from orgs.models import (
     ApiKey,
     Invitation,
@@ -53,7 +53,7 @@ def close_organization(*, actor: Actor, name: str, reason: str) -> Organization:
         invitation.save(update_fields=["revoked_at", "updated_at"])
     at = organization.closing_at.isoformat()
     _note("orgs.organization.closing", actor, organization, at=at, reason=reason.strip()[:500])
-    _tell_owners(organization, "closing", actor)
+    tell_of_end(organization, "closing", actor)
     return organization
 
 
@@ -66,7 +66,7 @@ def keep_organization(*, actor: Actor) -> Organization:
         organization.closing_at = organization.closed_by_id = None
         organization.save(update_fields=["closing_at", "closed_by_id", "updated_at"])
         _note("orgs.organization.kept", actor, organization)
-        _tell_owners(organization, "kept", actor)
+        tell_of_end(organization, "kept", actor)
     return organization
 
 
@@ -126,15 +126,6 @@ def _finish(organization_id: UUID) -> None:
 
 def _locked(organization_id: UUID) -> Organization:
     return Organization.objects.select_for_update().get(pk=organization_id)
-
-
-def _tell_owners(organization: Organization, what: str, actor: Actor) -> None:
-    enqueue(
-        "orgs.tasks.tell_owners",
-        organization_id=str(organization.pk),
-        what=what,
-        by_id=str(actor.user_id or ""),
-    )
 
 
 def _note(action: str, actor: Actor, organization: Organization, **told: Any) -> None:

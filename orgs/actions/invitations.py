@@ -7,6 +7,7 @@ Locks: the organization's row before the invitation's, everywhere.
 from __future__ import annotations
 
 import hashlib
+import math
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils.timezone import now
 from django.utils.translation import get_language
 
@@ -36,8 +38,14 @@ from orgs.errors import (
     InvitationPending,
     TooManyInvitations,
 )
+from orgs.letters import tell_inviter
 from orgs.models import Invitation, Membership, Organization, Team
 
+HOUR = timedelta(hours=1)
+LATE = timedelta(minutes=2)
+"""After which an announcement counts as lost."""
+SENDING = timedelta(minutes=5)
+"""Longer than handing a mail over can take."""
 SENDINGS = ("orgs.invitation.created", "orgs.invitation.resent")
 
 
@@ -98,11 +106,24 @@ def _refuse_known(actor: Actor, email: str) -> None:
 
 def _slow_down(actor: Actor) -> None:
     """Per organization and per person, counted on the trail under the organization's lock."""
-    recent = Entry.objects.filter(action__in=SENDINGS, at__gt=now() - timedelta(hours=1))
-    limit = settings.INVITATIONS_PER_HOUR
-    crowded = recent.filter(organization_id=actor.organization_id).count() >= limit
-    if crowded or (actor.user_id and recent.filter(actor_id=actor.user_id).count() >= limit):
-        raise TooManyInvitations("Too many invitations within an hour; try later.", limit=limit)
+    at, limit = now(), settings.INVITATIONS_PER_HOUR
+    recent = Entry.objects.filter(action__in=SENDINGS, at__gt=at - HOUR)
+    counted = [recent.filter(organization_id=actor.organization_id)]
+    if actor.user_id:
+        counted.append(recent.filter(actor_id=actor.user_id))
+    waits = [wait for rows in counted if (wait := _wait(rows, limit, at))]
+    if waits:
+        raise TooManyInvitations(
+            "Too many invitations within an hour; try later.", limit=limit, retry_after=max(waits)
+        )
+
+
+def _wait(rows: QuerySet[Entry], limit: int, at: datetime) -> int:
+    """Seconds until fewer than `limit` of these are younger than an hour; 0 when that is so."""
+    if limit < 1:
+        return int(HOUR.total_seconds())
+    blocking = rows.order_by("-at").values_list("at", flat=True)[limit - 1 : limit].first()
+    return math.floor((blocking + HOUR - at).total_seconds()) + 1 if blocking else 0
 
 
 @transaction.atomic
@@ -118,8 +139,10 @@ def resend_invitation(*, actor: Actor, invitation_id: UUID) -> Invitation:
     _refuse_closed(invitation, but="expired")
     _slow_down(actor)
     invitation.digest = digest_of(secrets.token_urlsafe(32))
-    invitation.sent_at, invitation.expires_at = None, _expiry()
-    invitation.save(update_fields=["digest", "sent_at", "expires_at", "updated_at"])
+    invitation.sent_at = invitation.sending_at = None
+    invitation.expires_at = _expiry()
+    changed = ["digest", "sent_at", "sending_at", "expires_at", "updated_at"]
+    invitation.save(update_fields=changed)
     note_invitation("orgs.invitation.resent", actor, invitation)
     enqueue("orgs.tasks.send_invitation", invitation_id=str(invitation.pk))
     return invitation
@@ -155,6 +178,9 @@ def accept_invitation(*, user: User, invitation_id: UUID) -> Membership:
     note_invitation("orgs.invitation.accepted", actor, invitation, role=row.role)
     if new:
         note_member("orgs.member.added", actor, row, role=row.role)
+        tell_inviter(
+            invitation, "joined", user=str(user.pk), who=user.get_full_name(), role=row.role
+        )
     return row
 
 
@@ -172,6 +198,7 @@ def decline_invitation(*, user: User, invitation_id: UUID) -> Invitation:
     invitation.save(update_fields=["declined_at", "updated_at"])
     actor = Actor(organization_id=invitation.organization_id, user_id=user.pk)
     note_invitation("orgs.invitation.declined", actor, invitation)
+    tell_inviter(invitation, "declined", user=str(user.pk))
     return invitation
 
 
@@ -212,20 +239,33 @@ def _refuse_closed(invitation: Invitation, but: str = "") -> None:
 def issue_secret(invitation_id: UUID) -> tuple[Invitation, str] | None:
     """The secret of a link that is about to be mailed; None when none is to be sent (any more).
 
-    Marks it as sent: of two callers at once one gets it. `forget_sending` undoes that.
+    Of two callers at once one gets it. It is theirs for `SENDING`; `note_sent` ends that, and who
+    never comes back leaves it to the next.
     """
+    at = now()
     invitation = Invitation.objects.select_for_update().filter(pk=invitation_id).first()
     if invitation is None or invitation.sent_at is not None or invitation.state != "open":
         return None
+    if invitation.sending_at is not None and invitation.sending_at > at - SENDING:
+        return None
     secret = secrets.token_urlsafe(32)
-    invitation.digest, invitation.sent_at = digest_of(secret), now()
-    invitation.save(update_fields=["digest", "sent_at"])
+    invitation.digest, invitation.sending_at = digest_of(secret), at
+    invitation.save(update_fields=["digest", "sending_at"])
     return invitation, secret
 
 
-def forget_sending(invitation_id: UUID) -> None:
-    """The mail did not leave: whoever looks for unsent ones finds it again."""
-    Invitation.objects.filter(pk=invitation_id).update(sent_at=None)
+def note_sent(invitation: Invitation) -> None:
+    """The mail has left; nothing where another secret was made since."""
+    rows = Invitation.objects.filter(pk=invitation.pk, digest=invitation.digest)
+    rows.update(sent_at=now(), sending_at=None)
+
+
+def unsent_invitations(limit: int) -> list[UUID]:
+    """Whose announcement was lost, which no mail server took, or whose sender died."""
+    at = now()
+    rows = Invitation.objects.all().open(at).filter(sent_at=None)
+    late = Q(sending_at=None, updated_at__lt=at - LATE) | Q(sending_at__lte=at - SENDING)
+    return list(rows.filter(late).order_by("pk").values_list("pk", flat=True)[:limit])
 
 
 def digest_of(secret: str) -> str:

@@ -8,7 +8,6 @@ from django.db import IntegrityError, transaction
 from accounts.models import User
 from audit.actions import record
 from core.errors import InvalidInput, NotFound
-from core.queue import enqueue
 from orgs.access import Actor, require
 from orgs.actions.keys import end_keys
 from orgs.actions.retracting import end_invitations
@@ -16,6 +15,7 @@ from orgs.actions.teams import leave_teams
 from orgs.closing import refuse_while_closing
 from orgs.errors import AlreadyMember, LastOwner, RoleAboveYours
 from orgs.grants import forget_grants
+from orgs.letters import tell_member, tell_new_owner
 from orgs.models import Membership, MembershipQuerySet, Organization, Role
 from orgs.permissions import VERBS
 
@@ -36,6 +36,7 @@ def add_member(*, actor: Actor, email: str, role: str) -> Membership:
     if not new:
         raise AlreadyMember("This person is a member already.", email=email)
     note_member("orgs.member.added", actor, row, role=role)
+    tell_member("added", row, actor, role=role)
     return row
 
 
@@ -61,6 +62,8 @@ def change_role(*, actor: Actor, membership_id: UUID, role: str) -> Membership:
     before, row.role = row.role, role
     row.save(update_fields=["role", "updated_at"])
     note_member("orgs.member.role_changed", actor, row, before=before, after=role)
+    if before != role:
+        tell_member("role_changed", row, actor, before=before, after=role)
     end_keys(actor, row.user_id, role)
     end_invitations(actor, row.user_id, _beyond(role))
     return row
@@ -87,6 +90,7 @@ def remove_member(*, actor: Actor, membership_id: UUID) -> None:
     if row.role == Role.OWNER:
         _keep_an_owner(row)
     note_member("orgs.member.removed", actor, row, role=row.role)
+    tell_member("removed", row, actor)
     end_keys(actor, row.user_id)
     end_invitations(actor, row.user_id)
     forget_grants(actor.organization_id, row.user_id)
@@ -113,7 +117,7 @@ def transfer_ownership(*, actor: Actor, membership_id: UUID) -> Membership:
     end_keys(actor, mine.user_id, Role.ADMIN)
     end_invitations(actor, mine.user_id, (Role.OWNER,))
     note_member("orgs.ownership.transferred", actor, row, by=str(actor.user_id))
-    enqueue("orgs.tasks.tell_new_owner", membership_id=str(row.pk), by_id=str(actor.user_id))
+    tell_new_owner(row, actor)
     return row
 
 

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.mail import send_mail
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef
-from django.template.loader import render_to_string
-from django.urls import reverse
-from django.utils import translation
 from django.utils.timezone import now
-from django.utils.translation import gettext
 
 from audit.actions import record
 from orgs.access import system_actor
+from orgs.letters import tell_maker
 from orgs.models import ApiKey
 
 AHEAD = timedelta(days=7)
@@ -43,7 +37,7 @@ def keys_to_remind_of(limit: int) -> list[UUID]:
 
 @transaction.atomic
 def remind_of_key(*, key_id: UUID) -> bool:
-    """Write to the maker; false when another process did. A mail that fails is tried again."""
+    """Write to the maker; false when another process did."""
     rows = ApiKey.objects.live(now()).filter(pk=key_id, reminded_at=None)
     key = rows.select_for_update(skip_locked=True, of=("self",)).first()
     maker = get_user_model().objects.filter(pk=key.created_by_id).first() if key else None
@@ -60,20 +54,5 @@ def remind_of_key(*, key_id: UUID) -> bool:
         data={"user": str(maker.pk)},
         project_id=key.project_id,
     )
-    _write(key, maker)
+    tell_maker(key, maker.pk)
     return True
-
-
-def _write(key: ApiKey, maker: Any) -> None:
-    with translation.override(getattr(maker, "language", "") or settings.LANGUAGE_CODE):
-        context = {
-            "key": key,
-            "name": maker.get_short_name(),
-            "url": settings.PUBLIC_URL + reverse("api_key", args=[key.pk]),
-        }
-        send_mail(
-            gettext("Your API key “%s” expires soon") % key.name,
-            render_to_string("orgs/mail/key_expires.txt", context),
-            None,
-            [maker.email],
-        )

@@ -11,8 +11,8 @@ from django.utils.timezone import now
 
 from audit.actions import record
 from core.errors import InvalidInput, NotFound, PermissionRefused
-from core.queue import enqueue
 from orgs.access import Actor, require
+from orgs.letters import tell_of_support
 from orgs.models import Organization, SupportAccess
 from orgs.support import MAY_ENTER, may_enter, support_actor
 
@@ -50,7 +50,7 @@ def begin_support(
         expires_at=now() + timedelta(minutes=minutes),
     )
     _note("orgs.support.started", support_actor(stay), stay, minutes=minutes)
-    enqueue("orgs.tasks.tell_of_support", stay_id=str(stay.pk))
+    tell_of_support(stay)
     return stay
 
 

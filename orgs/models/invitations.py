@@ -34,6 +34,8 @@ class Invitation(TenantModel):
     invited_by_id = models.UUIDField(null=True, editable=False)
     language = models.CharField(_("language"), max_length=10, blank=True, editable=False)
     sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
+    sending_at = models.DateTimeField(null=True, editable=False)
+    """When the attempt began that has not ended yet: a worker may die in it."""
     expires_at = models.DateTimeField(_("expires"))
     accepted_at = models.DateTimeField(_("accepted"), null=True, blank=True)
     accepted_by_id = models.UUIDField(null=True, editable=False)

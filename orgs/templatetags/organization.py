@@ -9,6 +9,7 @@ from django.template import Context
 from django.urls import reverse
 
 from orgs.access import can
+from orgs.models import Role, SupportAccess
 from orgs.tabs import tabs
 
 register = template.Library()
@@ -22,3 +23,16 @@ def organization_tabs(context: Context) -> dict[str, Any]:
     here = [url for _, url in rows if request.path.startswith(url)]
     active = max(here, key=len, default="")
     return {"tabs": [{"label": label, "url": url, "active": url == active} for label, url in rows]}
+
+
+@register.filter
+def role_name(role: str) -> str:
+    """The label of a stored role, in the reader's language."""
+    return str(Role(role).label) if role in Role.values else role
+
+
+@register.filter
+def level_name(level: str) -> str:
+    """The label of a stored level of support, in the reader's language."""
+    levels = SupportAccess.Level
+    return str(levels(level).label) if level in levels.values else level

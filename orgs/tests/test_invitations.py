@@ -11,6 +11,7 @@ from django.utils.timezone import now
 
 from accounts.models import User
 from accounts.tests.factories import PASSWORD, UserFactory
+from accounts.tests.mailserver import BUSY, HANG_UP, REFUSE, TAKE, mail_server
 from audit.models import Entry
 from core.errors import InvalidInput, NotFound, PermissionRefused
 from orgs.actions import (
@@ -23,6 +24,7 @@ from orgs.actions import (
     resend_invitation,
     revoke_invitation,
 )
+from orgs.actions.invitations import issue_secret, note_sent
 from orgs.errors import (
     AlreadyMember,
     InvitationClosed,
@@ -111,6 +113,48 @@ def test_a_lost_announcement_is_made_up_for(owner):
     tend_invitations()
 
     assert [letter.to for letter in mail.outbox] == [[row.email]]
+
+
+@pytest.fixture
+def server(settings):
+    with mail_server() as found:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", found.port
+        yield found
+
+
+@pytest.mark.parametrize("mood", [BUSY, REFUSE, HANG_UP])
+def test_a_mail_that_was_not_taken_is_sent_when_it_can_be(owner, server, mood):
+    row = create_invitation(actor=owner, email="mei@example.com", role="member")
+    server.mood = mood
+    send_invitation(str(row.pk))
+    row.refresh_from_db()
+    assert row.sent_at is None
+    server.mood = TAKE
+    tend_invitations()
+    assert not server.taken  # not at once again
+
+    Invitation.objects.update(sending_at=now() - timedelta(minutes=6))
+    tend_invitations()
+    tend_invitations()
+
+    row.refresh_from_db()
+    assert row.sent_at is not None
+    assert len(server.taken) == 1
+
+
+def test_a_worker_that_dies_before_its_mail_leaves_loses_none(owner):
+    row = create_invitation(actor=owner, email="mei@example.com", role="member")
+    late, _secret = issue_secret(row.pk)  # and then it dies
+    Invitation.objects.update(sending_at=now() - timedelta(minutes=6))
+
+    tend_invitations()
+
+    assert len(mail.outbox) == 1
+    resend_invitation(actor=owner, invitation_id=row.pk)
+    note_sent(late)  # it was only slow: another secret counts by now
+    row.refresh_from_db()
+    assert row.sent_at is None
 
 
 def test_the_mail_speaks_the_inviters_language(owner, client):

@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.timezone import now
 
+from accounts.tasks import tend_letters
 from accounts.tests.factories import UserFactory
 from audit.models import Entry
 from core.errors import InvalidInput, PermissionRefused
@@ -17,7 +18,6 @@ from orgs.actions import begin_support
 from orgs.models import Membership, SupportAccess
 from orgs.permissions import ADMIN, SUPPORT, SUPPORT_ACT, VERBS
 from orgs.support import support_actor
-from orgs.tasks import tell_of_support
 from orgs.tests.factories import MembershipFactory, OrganizationFactory, person_in
 from workflows.models import Run
 from workflows.tests.factories import approval_flow, published
@@ -198,13 +198,15 @@ def test_entering_another_organization_ends_the_stay_before(operator, organizati
 def test_owners_are_told_by_mail(operator, organization):
     owner = person_in(organization)[0]
     person_in(organization, "member")
-    stay = begin_support(operator=operator, organization_id=organization.pk, reason=REASON)
+    begin_support(operator=operator, organization_id=organization.pk, reason=REASON)
 
-    tell_of_support(str(stay.pk))
+    tend_letters()
 
     (letter,) = mail.outbox
     assert letter.to == [owner.email]
     assert REASON in letter.body
+    assert "Look only" in letter.body
+    assert "/organization/support/" in letter.body
 
 
 def test_a_stay_never_travels_by_token(operator, organization):

@@ -29,6 +29,7 @@ MODELS: dict[str, str] = {
     "audit.Seal": "v",
     "audit.SealedEntry": "v",
     "accounts.User": "vac",
+    "accounts.Letter": "v",
     "accounts.SecurityEvent": "v",
     "accounts.TokenFamily": "v",
     "auth.Group": "vacd",
