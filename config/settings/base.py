@@ -101,6 +101,7 @@ MIDDLEWARE = [
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "accounts.middleware.preferences_middleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "core.repeats.RefuseRepeatsMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"

@@ -14,6 +14,7 @@ from billing.ledger import Replayed
 from core.addresses import caller_address, forwarded_in
 from core.errors import DomainError
 from core.ids import uuid7
+from core.repeats import once
 from core.trace import trace_id_from, traceparent_of, tracing
 from llm.errors import InvalidRequest, ReferenceInUse, StreamBroken
 from llm.gateway.authenticate import authenticate
@@ -226,7 +227,7 @@ async def _quiet(task: asyncio.Task[Answer | Replayed]) -> Answer | Replayed | D
 
 def read_json(raw: bytes) -> dict[str, Any]:
     try:
-        body = json.loads(raw)
+        body = json.loads(raw, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest("We could not parse the JSON body of your request.") from error
     if not isinstance(body, dict):
