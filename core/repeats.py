@@ -85,7 +85,7 @@ class RefuseRepeatsMiddleware:
 
 
 def _refuse_repeated_keys(request: HttpRequest) -> None:
-    """allauth reads the body as JSON whatever it is called; what is none is left to it."""
+    """The body is JSON to allauth whatever it is called; what is none is left to it."""
     try:
         json.loads(request.body, object_pairs_hook=once)
     except (ValueError, RecursionError):

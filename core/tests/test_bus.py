@@ -95,8 +95,7 @@ async def slam(reader, writer):
 
 @pytest.mark.parametrize("steps", range(16))
 async def test_a_listener_that_is_ended_while_it_connects_ends(steps):
-    """The client turns some cancellations into time-outs; a reader that retried them would never
-    let its loop close."""
+    """The client turns some into time-outs; retried, they would never let the loop close."""
     server = await asyncio.start_server(slam, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     before = asyncio.all_tasks()
