@@ -82,6 +82,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "core.middleware.TraceMiddleware",
+    "orgs.denials.log_denials_middleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "core.middleware.privacy_headers_middleware",
@@ -203,6 +204,7 @@ COOKIE_PREFIX = "__Host-" if HTTPS else ""
 SESSION_COOKIE_NAME = COOKIE_PREFIX + "loomwork_session"
 CSRF_COOKIE_NAME = COOKIE_PREFIX + "loomwork_csrf"
 LANGUAGE_COOKIE_NAME = COOKIE_PREFIX + "loomwork_language"
+CSRF_FAILURE_VIEW = "core.denials.csrf_refused"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"

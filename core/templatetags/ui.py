@@ -167,7 +167,10 @@ def icon(name: str) -> SafeString:
 
 @register.simple_tag
 def ui_palette() -> SafeString:
-    """The palette as a style sheet, which the policy knows by its hash; error pages have no request, so no context to read it from."""
+    """The palette as a style sheet, which the policy knows by its hash.
+
+    Error pages have no request, so no context to read it from.
+    """
     # Our own constants only: nothing here comes from outside.
     return mark_safe(palette_style())  # nosec B308 B703 # noqa: S308 - our own palette
 
