@@ -10,7 +10,7 @@ from pathlib import Path
 import django_stubs_ext
 from csp.constants import NONE, SELF
 
-from config.env import env, networks, persistent_secret
+from config.env import env, hosts, networks, persistent_secret
 from config.unfold import UNFOLD  # noqa: F401
 from core.logs import configure_structlog, logging_config, redact
 from core.palette import palette_hash
@@ -357,6 +357,7 @@ ARCHIVE_DAYS = env.int("ARCHIVE_DAYS", default=7)
 
 # --- the outside world
 OUTGOING_ALLOW = networks("OUTGOING_ALLOW")
+OUTGOING_ONLY = hosts("OUTGOING_ONLY")
 ENGINE_SLOTS = env.int("ENGINE_SLOTS", default=256)
 ENGINE_LEASE_SECONDS = env.int("ENGINE_LEASE_SECONDS", default=30)
 ENGINE_GRACE_SECONDS = env.int("ENGINE_GRACE_SECONDS", default=10)
