@@ -40,6 +40,14 @@ def networks_in(text: str) -> list[Network]:
     return [ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip()]
 
 
+def scanner(name: str) -> str:
+    """`tcp://host:port` or `unix:///path` of clamd, "" for none; ValueError for anything else."""
+    text = env.str(name, default="").strip()
+    if text and not re.fullmatch(r"tcp://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?|unix:///.+", text):
+        raise ValueError(f"{name} is neither tcp://host:3310 nor unix:///path.")
+    return text
+
+
 def hosts(name: str, default: str = "") -> list[str | Network]:
     """The host patterns of an environment variable; ValueError at start names the bad one."""
     return hosts_in(env.str(name, default=default))

@@ -10,7 +10,7 @@ from pathlib import Path
 import django_stubs_ext
 from csp.constants import NONE, SELF
 
-from config.env import env, hosts, networks, persistent_secret
+from config.env import env, hosts, networks, persistent_secret, scanner
 from config.unfold import UNFOLD  # noqa: F401
 from core.logs import configure_structlog, logging_config, redact
 from core.palette import palette_hash
@@ -179,6 +179,7 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+CLAMAV_URL = scanner("CLAMAV_URL")
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATIC_ROOT.mkdir(exist_ok=True)
