@@ -21,11 +21,21 @@ def send_letter(name: str, to: str, context: dict[str, Any], language: str = "")
         subject, text = (
             render_to_string(f"orgs/mail/{name}_{part}.txt", around) for part in ("subject", "body")
         )
-        around["subject"] = " ".join(subject.split())
+        around["subject"] = one_line(subject)
         page = render_to_string(f"orgs/mail/{name}_body.html", around)
     letter = EmailMultiAlternatives(around["subject"], text.strip() + "\n", to=[to])
     letter.attach_alternative(page, "text/html")
     letter.send()
+
+
+def one_line(text: str) -> str:
+    """What people named, fit for a subject.
+
+    A line break there would keep the letter from going. What looks like an encoded word (RFC 2047)
+    is broken up, or mail programs would decode what somebody hid in a name.
+    """
+    shown = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(shown.replace("=?", "= ?").split())
 
 
 def address(name: str, *arguments: Any) -> str:

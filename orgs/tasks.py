@@ -20,7 +20,7 @@ from orgs.actions.audit import prune_trail
 from orgs.actions.closing import close_due, due_organizations
 from orgs.actions.invitations import forget_sending, issue_secret
 from orgs.actions.reminders import keys_to_remind_of, remind_of_key
-from orgs.mail import address, send_letter
+from orgs.mail import address, one_line, send_letter
 from orgs.models import Invitation, Membership, Organization, Role, SupportAccess
 
 logger = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ def tell_of_support(stay_id: str) -> None:
         subject = gettext("Support has entered %(name)s") % {"name": stay.organization.name}
         text = render_to_string("orgs/mail/support.txt", {"stay": stay})
         for address in owners.values_list("user__email", flat=True):
-            send_mail(subject, text, None, [address])
+            send_mail(one_line(subject), text, None, [address])
 
 
 @shared_task(acks_late=True)

@@ -19,6 +19,7 @@ from django.utils.translation import gettext
 
 from audit.actions import record
 from orgs.access import system_actor
+from orgs.mail import one_line
 from orgs.models import ApiKey
 
 AHEAD = timedelta(days=7)
@@ -71,7 +72,7 @@ def _write(key: ApiKey, maker: Any) -> None:
             "url": settings.PUBLIC_URL + reverse("api_key", args=[key.pk]),
         }
         send_mail(
-            gettext("Your API key “%s” expires soon") % key.name,
+            one_line(gettext("Your API key “%s” expires soon") % key.name),
             render_to_string("orgs/mail/key_expires.txt", context),
             None,
             [maker.email],
