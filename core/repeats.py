@@ -76,16 +76,20 @@ class RefuseRepeatsMiddleware:
         many: frozenset[str] = getattr(view, MARK, frozenset())
         try:
             refuse_repeats(request.GET, many)
-            refuse_repeats(request.POST, many)
             if path.startswith(SIGN_IN):
                 _refuse_repeated_keys(request)
+            else:
+                refuse_repeats(request.POST, many)
         except RepeatedParameter as error:
             return _answer(request, error)
         return None
 
 
 def _refuse_repeated_keys(request: HttpRequest) -> None:
-    """The body is JSON to allauth whatever it is called; what is none is left to it."""
+    """The body is JSON to allauth whatever it is called; what is none is left to it.
+
+    Not read as a form first: of an upload nothing would be left to read.
+    """
     try:
         json.loads(request.body, object_pairs_hook=once)
     except (ValueError, RecursionError):

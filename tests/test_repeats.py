@@ -147,6 +147,8 @@ def test_a_program_that_signs_in(client):
     for kind in ("application/json", "text/plain"):
         refused(Client().generic("POST", sign_in, body, content_type=kind), "email")
     refused(Client().post(f"{sign_in}?a=1&a=2", {}, content_type="application/json"), "a")
+    form = parts(("email", "ada@example.test"))
+    assert Client().generic("POST", sign_in, form, content_type=MULTIPART).status_code == 400
     malformed = Client().generic("POST", sign_in, b"{", content_type="application/json")
     assert malformed.status_code == 400
 
