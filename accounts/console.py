@@ -11,6 +11,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from accounts.factors import staff_may_enter
+from core.denials import note_denial
 
 
 def guard_console(site: AdminSite) -> None:
@@ -25,7 +26,10 @@ def guard_console(site: AdminSite) -> None:
     )
 
     def has_permission(request: HttpRequest) -> bool:
-        return inner(request) and staff_may_enter(request)
+        allowed = inner(request) and staff_may_enter(request)
+        if not allowed and request.user.is_authenticated:
+            note_denial(request, "no_operator" if not inner(request) else "second_factor_required")
+        return allowed
 
     site.has_permission = has_permission  # type: ignore[method-assign]
 

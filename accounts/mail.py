@@ -43,7 +43,7 @@ def compose(
         site = {"name": BRAND, "domain": settings.PUBLIC_URL}
         around = {"brand": BRAND, "language": get_language(), "current_site": site, **context}
         around["foot"] = foot
-        subject = " ".join(render_to_string(f"{template}_subject.txt", around).split())
+        subject = one_line(render_to_string(f"{template}_subject.txt", around))
         text = render_to_string(f"{template}_message.txt", around).strip() + "\n"
         around |= {"subject": subject, "text": text}
         page = select_template([f"{template}_message.html", PLAIN]).render(around)
@@ -57,6 +57,16 @@ def compose(
     letter.extra_headers.update(headers or {})
     letter.attach_alternative(page, "text/html")
     return letter
+
+
+def one_line(text: str) -> str:
+    """What people named, fit for a header.
+
+    A line break there would keep the letter from going. What looks like an encoded word (RFC 2047)
+    is broken up, or mail programs would decode what somebody hid in a name.
+    """
+    shown = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(shown.replace("=?", "= ?").split())
 
 
 def subject_line(subject: str) -> str:

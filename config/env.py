@@ -1,6 +1,7 @@
 """Typed reading of the environment; every name also works as NAME_FILE (a mounted secret)."""
 
 import ipaddress
+import re
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,6 +25,8 @@ class Environment(FileAwareEnv):
 
 env = Environment()
 
+_LABEL = r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?"
+HOST_PATTERN = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -35,6 +38,33 @@ def networks(name: str, default: str = "") -> list[Network]:
 def networks_in(text: str) -> list[Network]:
     """Comma-separated CIDR blocks."""
     return [ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip()]
+
+
+def scanner(name: str) -> str:
+    """`tcp://host:port` or `unix:///path` of clamd, "" for none; ValueError for anything else."""
+    text = env.str(name, default="").strip()
+    if text and not re.fullmatch(r"tcp://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?|unix:///.+", text):
+        raise ValueError(f"{name} is neither tcp://host:3310 nor unix:///path.")
+    return text
+
+
+def hosts(name: str, default: str = "") -> list[str | Network]:
+    """The host patterns of an environment variable; ValueError at start names the bad one."""
+    return hosts_in(env.str(name, default=default))
+
+
+def hosts_in(text: str) -> list[str | Network]:
+    """By commas: names, `*.` before a name for all below it, addresses and CIDR blocks."""
+    parts = [part.strip().lower() for part in text.split(",")]
+    return [_host_pattern(part) for part in parts if part]
+
+
+def _host_pattern(text: str) -> str | Network:
+    with suppress(ValueError):
+        return ipaddress.ip_network(text)
+    if not HOST_PATTERN.fullmatch(text) or text.rpartition(".")[2].isdecimal():
+        raise ValueError(f"{text!r} is neither a host name, *. and a name, nor a network.")
+    return text
 
 
 def random_text() -> str:

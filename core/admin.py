@@ -1,9 +1,9 @@
 """Bases for the operators' console. Rooms register their models with these."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from django.db.models import Model
+from django.db.models import Field, Model, URLField
 from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
@@ -21,6 +21,9 @@ class ConsoleAdmin(ModelAdmin):
     compressed_fields = True
     warn_unsaved_form = True
     show_full_result_count = False
+    formfield_overrides: ClassVar[dict[type[Field[Any, Any]], dict[str, Any]]] = {
+        URLField: {"assume_scheme": "https"}
+    }
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Never by what nobody may read: a filter would answer it letter by letter."""

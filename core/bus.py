@@ -159,6 +159,8 @@ class RedisBus:
                     async for message in channels.listen():
                         self._take(message)
             except (RedisError, OSError):
+                if _is_cancelled():  # the client turns a cancellation while it connects into this
+                    raise asyncio.CancelledError from None
                 logger.warning("The live channel broke; connecting again.")
                 await asyncio.sleep(1)
 
@@ -168,6 +170,11 @@ class RedisBus:
         channel = message["channel"].decode().removeprefix(PREFIX)
         if self._listeners.wanted(channel):
             self._listeners.deliver(channel, json.loads(message["data"]))
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 @lru_cache(maxsize=1)

@@ -1,7 +1,7 @@
 """The form of requests that every view of ours shares, whoever may call it.
 
-A parameter nobody documents is refused, `If-Match` holds under the row's lock, and every answer
-that can be read again carries an `ETag`.
+A parameter that nobody documents or that comes twice is refused, `If-Match` holds under the row's
+lock, and every answer that can be read again carries an `ETag`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.db import transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.documented import refuse_unknown_parameters
+from core.documented import refuse_repeated_fields, refuse_unknown_parameters
 from core.etags import PreconditionFailed, matches, seen_already, tag_of
 
 CHANGES = frozenset({"patch", "put", "delete"})
@@ -26,6 +26,7 @@ class ConditionalView:
     def take_conditions(self, request: Request) -> None:
         """Refuse what is not documented; wrap the handler, which DRF looks up after this."""
         refuse_unknown_parameters(request)
+        refuse_repeated_fields(request)
         method = (request.method or "").lower()
         if method in CHANGES and "If-Match" in request.headers and hasattr(self, method):
             setattr(self, method, self._unless_changed(getattr(self, method)))

@@ -146,12 +146,14 @@ def logging_config(level: str, fmt: str) -> dict[str, Any]:
                 "processors": _processors(fmt),
             }
         },
+        "filters": {"not_twice": {"()": "core.denials.NotTwice"}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level.upper()},
         "loggers": {
             name: {"handlers": [], "propagate": True}
             for name in ("django", "django.server", "uvicorn", "uvicorn.error", "uvicorn.access")
-        },
+        }
+        | {name: {"filters": ["not_twice"]} for name in ("django.request", "django.security.csrf")},
     }
 
 

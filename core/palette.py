@@ -3,6 +3,9 @@
 Values are CSS colours by weight, in the scale Unfold expects. No Django here: settings import it.
 """
 
+import base64
+import hashlib
+
 BRAND = "Loomwork"
 BRAND_ICON = "hub"
 
@@ -47,6 +50,17 @@ STYLESHEETS = (
     "ui/trail.css",
 )
 """In this order, on member pages and in the console alike."""
+
+
+def palette_style() -> str:
+    """The one style sheet that stands in the pages themselves."""
+    return f":root{{{css_variables()}}}"
+
+
+def palette_hash() -> str:
+    """What allows it in a Content-Security-Policy: `'sha256-…'`."""
+    digest = hashlib.sha256(palette_style().encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 def css_variables() -> str:

@@ -24,6 +24,20 @@ class StorageUnavailable(DomainError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
+class FileInfected(DomainError):
+    """`detail.signature` names what the scanner found."""
+
+    code = "file_infected"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class ScannerUnavailable(DomainError):
+    """A scanner is configured and gives no verdict; without one nothing comes in or goes out."""
+
+    code = "scanner_unavailable"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
 class ArchiveUnderWay(Conflict):
     """One archive of an organization is written at a time."""
 

@@ -6,6 +6,7 @@ from audit.events import register, register_refusal
 
 register("files.file.stored", _("File stored"), kind=str, size=int, sha256=str)
 register("files.file.deleted", _("File deleted"), kind=str, size=int, sha256=str)
+register_refusal("files.file.refused", _("File refused"), error=str, signature=str, reason=str)
 register("files.export.started", _("Export started"), source=str, format=str, filters=dict)
 register("files.export.finished", _("Export finished"), source=str, rows=int, file=str)
 register("files.export.cancelled", _("Export cancelled"), source=str)

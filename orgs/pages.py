@@ -15,6 +15,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 
 from accounts.errors import SecondFactorRequired
+from core.denials import DENIALS, note_denial
 from core.errors import DomainError, NotFound, PermissionRefused
 from orgs.access import actor_of, require
 from orgs.errors import NoOrganization
@@ -47,6 +48,8 @@ def page(verb: str) -> Callable[[View], View]:
 
 
 def _refuse(request: HttpRequest, error: DomainError) -> HttpResponseBase:
+    if error.status in DENIALS:
+        note_denial(request, error.code)
     if isinstance(error, SecondFactorRequired):
         return _to_factors(request, error)
     if isinstance(error, NotFound):

@@ -24,10 +24,10 @@ from orgs.reads import projects_of
 from orgs.sharing import change_sharing, sharing_context
 from workflows.actions import (
     cancel_run,
+    check_flow,
     import_flow,
     move_workflow,
     publish_version,
-    read_flow,
     start_run,
 )
 from workflows.actions.flows import MAX_BYTES, may_import
@@ -96,7 +96,9 @@ def import_page(request: HttpRequest) -> HttpResponse:
     elif request.method == "POST" and upload is not None:
         raw, name = upload.read(MAX_BYTES + 1), _typed(request.POST, "name")
         if "check" in request.POST:
-            imported = read_flow(raw, name=name)
+            imported = check_flow(
+                actor=_actor(request), raw=raw, filename=str(upload.name), name=name
+            )
             context |= _report_context(imported.report, imported.definition)
         else:
             return _import(request, context, raw, str(upload.name), name)

@@ -8,11 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import django_stubs_ext
-from csp.constants import NONE, SELF, UNSAFE_INLINE
+from csp.constants import NONE, SELF
 
-from config.env import env, key_of, networks
+from config.env import env, hosts, key_of, networks, scanner
 from config.unfold import UNFOLD  # noqa: F401
 from core.logs import configure_structlog, logging_config, redact
+from core.palette import palette_hash
 
 django_stubs_ext.monkeypatch()
 from core.secrets import generate_key  # its fields need the patch
@@ -77,6 +78,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "core.middleware.TraceMiddleware",
+    "orgs.denials.log_denials_middleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "core.middleware.privacy_headers_middleware",
@@ -97,6 +99,7 @@ MIDDLEWARE = [
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "accounts.middleware.preferences_middleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "core.repeats.RefuseRepeatsMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
@@ -171,6 +174,7 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+CLAMAV_URL = scanner("CLAMAV_URL")
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATIC_ROOT.mkdir(exist_ok=True)
@@ -197,6 +201,7 @@ COOKIE_PREFIX = "__Host-" if HTTPS else ""
 SESSION_COOKIE_NAME = COOKIE_PREFIX + "loomwork_session"
 CSRF_COOKIE_NAME = COOKIE_PREFIX + "loomwork_csrf"
 LANGUAGE_COOKIE_NAME = COOKIE_PREFIX + "loomwork_language"
+CSRF_FAILURE_VIEW = "core.denials.csrf_refused"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
@@ -214,7 +219,7 @@ CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
         "script-src": [SELF],
-        "style-src": [SELF, UNSAFE_INLINE],
+        "style-src": [SELF, palette_hash()],
         "img-src": [SELF, "data:"],
         "object-src": [NONE],
         "base-uri": [NONE],
@@ -350,6 +355,7 @@ ARCHIVE_DAYS = env.int("ARCHIVE_DAYS", default=7)
 
 # --- the outside world
 OUTGOING_ALLOW = networks("OUTGOING_ALLOW")
+OUTGOING_ONLY = hosts("OUTGOING_ONLY")
 ENGINE_SLOTS = env.int("ENGINE_SLOTS", default=256)
 ENGINE_LEASE_SECONDS = env.int("ENGINE_LEASE_SECONDS", default=30)
 ENGINE_GRACE_SECONDS = env.int("ENGINE_GRACE_SECONDS", default=10)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from core.http.addresses import Network, is_allowed
 from core.http.errors import OutgoingRefused
+from core.http.hosts import require_named
 
 _KEEPALIVE_SECONDS = 60
 _DNS_CACHE_SECONDS = 10
@@ -69,7 +70,7 @@ def client_session(
         timeout=timeout or aiohttp.ClientTimeout(total=None, sock_connect=10),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
-        trace_configs=[_no_redirects()],
+        trace_configs=[_guarded()],
     )
 
 
@@ -88,10 +89,20 @@ def _unverified() -> ssl.SSLContext:
     return context
 
 
-def _no_redirects() -> aiohttp.TraceConfig:
+def _guarded() -> aiohttp.TraceConfig:
     trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(_refuse_unnamed)
     trace.on_request_redirect.append(_refuse_redirect)
     return trace
+
+
+async def _refuse_unnamed(
+    session: aiohttp.ClientSession,
+    context: SimpleNamespace,
+    params: aiohttp.TraceRequestStartParams,
+) -> None:
+    """Names and literal addresses alike, before anything is looked up."""
+    require_named((params.url.raw_host or "").lower().removesuffix("."))
 
 
 async def _refuse_redirect(

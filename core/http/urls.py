@@ -11,6 +11,7 @@ from yarl import URL
 
 from core.http.addresses import Address, Network, is_allowed
 from core.http.errors import OutgoingRefused
+from core.http.hosts import require_named
 
 MAX_URL_LENGTH = 8192
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -25,7 +26,8 @@ def check_url(url: str, *, allow: Iterable[Network] = ()) -> URL:
     """The URL in normal form, if it may be called as far as its text tells.
 
     Only http and https, no userinfo, and a host that is a name or a canonical address which is
-    allowed. Names are judged again when they are resolved. Raises OutgoingRefused.
+    allowed, and named where the operator names them (OUTGOING_ONLY). Names are judged again when
+    they are resolved. Raises OutgoingRefused.
     """
     if len(url) > MAX_URL_LENGTH or _CONTROL.search(url):
         raise OutgoingRefused(_("The URL contains characters that do not belong in one."))
@@ -36,6 +38,7 @@ def check_url(url: str, *, allow: Iterable[Network] = ()) -> URL:
     if match is None or int(match["port"] or 80) not in range(1, 65536):
         raise OutgoingRefused(_("The host of the URL is not valid."))
     host = _host(match["host"])
+    require_named(str(host))
     if not _may_call(host, tuple(allow)):
         raise OutgoingRefused(_("This address is not public."), host=str(host))
     return _same_everywhere(url, match["host"], host)

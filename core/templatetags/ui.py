@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
-from core.palette import BRAND, STYLESHEETS, css_variables
+from core.palette import BRAND, STYLESHEETS, palette_style
 from core.trace import peek_trace_id
 from core.ui import Panel
 
@@ -167,9 +167,12 @@ def icon(name: str) -> SafeString:
 
 @register.simple_tag
 def ui_palette() -> SafeString:
-    """The palette as CSS variables; error pages have no request, so no context to read it from."""
+    """The palette as a style sheet, which the policy knows by its hash.
+
+    Error pages have no request, so no context to read it from.
+    """
     # Our own constants only: nothing here comes from outside.
-    return mark_safe(css_variables())  # nosec B308 B703 # noqa: S308 - our own palette
+    return mark_safe(palette_style())  # nosec B308 B703 # noqa: S308 - our own palette
 
 
 @register.simple_tag

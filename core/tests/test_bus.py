@@ -85,3 +85,28 @@ async def test_an_absent_redis_is_survived():
     await asyncio.sleep(0.2)
     bus.publish("run:a", {"seq": 2})
     await asyncio.sleep(0.2)
+
+
+async def slam(reader, writer):
+    """A server that hangs up on whoever has said a word."""
+    await reader.read(10)
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize("steps", range(16))
+async def test_a_listener_that_is_ended_while_it_connects_ends(steps):
+    """The client turns some into time-outs; retried, they would never let the loop close."""
+    server = await asyncio.start_server(slam, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    before = asyncio.all_tasks()
+    async with RedisBus(f"redis://127.0.0.1:{port}/0").listen("run:a"):
+        (reader,) = asyncio.all_tasks() - before
+        for _step in range(steps):
+            await asyncio.sleep(0)
+
+        reader.cancel()
+        done, _pending = await asyncio.wait({reader}, timeout=2)
+
+        assert done == {reader}
+        assert reader.cancelled()
+    server.close()

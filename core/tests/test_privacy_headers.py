@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings
 
 from accounts.tests.factories import UserFactory
+from core.palette import palette_hash
 
 pytestmark = pytest.mark.django_db
 
@@ -31,6 +32,37 @@ def test_every_answer_is_kept_from_other_sites(client, path):
     policy = headers["Content-Security-Policy"]
     for directive in ("object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"):
         assert directive in policy
+
+
+def directive(response, name):
+    found = response.headers["Content-Security-Policy"].split("; ")
+    return next(each.removeprefix(f"{name} ") for each in found if each.startswith(f"{name} "))
+
+
+@pytest.mark.parametrize("path", ["/", "/accounts/login/", "/nowhere/", "/api/docs/"])
+def test_only_scripts_and_styles_of_ours_are_run(client, path):
+    answer = client.get(path, follow=True)
+
+    assert directive(answer, "script-src") == "'self'"
+    assert directive(answer, "style-src") == f"'self' {palette_hash()}"
+    assert b" style=" not in answer.content
+
+
+def test_the_console_runs_no_script_that_stands_in_a_page(admin_client):
+    answer = admin_client.get("/admin/")
+
+    assert directive(answer, "script-src") == "'self' 'unsafe-eval'"
+
+
+def test_no_template_of_a_page_carries_styles_or_scripts():
+    inline = re.compile(r"\sstyle=|<style(?!>{% ui_palette %})|<script(?! src=)|\s(?i:on\w+)=")
+    found = [
+        path
+        for path in Path("templates").rglob("*.html")
+        if "mail" not in path.parts and inline.search(path.read_text())
+    ]
+
+    assert found == []
 
 
 def test_static_files_are_under_the_policies_too(client):

@@ -1,5 +1,6 @@
 """Every write of files: keeping contents, and exports made in the background."""
 
+from files.actions.admitting import admit_file, hand_out
 from files.actions.exports import (
     cancel_export,
     download_export,
@@ -18,12 +19,14 @@ from files.actions.storing import (
 
 __all__ = [
     "DEFAULT_LIMIT",
+    "admit_file",
     "cancel_export",
     "delete_file",
     "display_name",
     "download_export",
     "expire_exports",
     "hand_back_exports",
+    "hand_out",
     "open_file",
     "run_export",
     "start_export",

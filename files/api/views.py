@@ -10,7 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 
 from core.schema import refusal
-from files.actions import open_file
+from files.actions import hand_out
 from files.api.serializers import FileQuerySerializer, StoredFileSerializer
 from files.attachment import Attachment, attachment_of
 from files.models import StoredFile
@@ -40,7 +40,8 @@ FILE = {
 class FileViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
     """What the organization keeps: imported flows in their original form, attachments.
 
-    Refusals of a download: `file_gone` (410) and `storage_unavailable` (503).
+    Refusals of a download: `file_gone` (410) and `storage_unavailable` (503); where files are
+    scanned, `file_infected` (422) and `scanner_unavailable` (503).
     """
 
     serializer_class = StoredFileSerializer
@@ -57,6 +58,7 @@ class FileViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
         responses={
             (200, "*/*"): OpenApiTypes.BINARY,
             410: refusal("file_gone", "The file's content is no longer in the storage."),
+            422: refusal("file_infected", "This file contains malware.", signature="Eicar"),
             503: refusal("storage_unavailable", "The storage does not answer."),
         },
         examples=[OpenApiExample("The bytes as they were kept", value="app:\n  mode: workflow\n")],
@@ -65,4 +67,4 @@ class FileViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
     def download(self, request: Request, pk: str) -> Attachment:
         """Always an attachment that no browser may sniff: strangers wrote it."""
         file = self.get_object()
-        return attachment_of(file, open_file(file))
+        return attachment_of(file, hand_out(actor=self.actor, file=file))

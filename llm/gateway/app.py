@@ -11,12 +11,14 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from billing.ledger import Replayed
-from core.addresses import caller_address, forwarded_in
+from core.addresses import Address, caller_address, forwarded_in
+from core.denials import DENIALS, log_denial
 from core.errors import DomainError
 from core.ids import uuid7
 from core.refusals import require_https
+from core.repeats import once
 from core.trace import trace_id_from, traceparent_of, tracing
-from llm.errors import InvalidRequest, ReferenceInUse, StreamBroken
+from llm.errors import InvalidRequest, ModelNotFound, ReferenceInUse, StreamBroken
 from llm.gateway.authenticate import authenticate
 from llm.gateway.pipe import Pipe
 from llm.gateway.pipeline import run_call
@@ -25,6 +27,7 @@ from llm.gateway.protocol import Refusal, encode, error_object, guarding, refusa
 from llm.gateway.runtime import get_runtime
 from llm.gateway.shapes import Answer, Call, Caller, ModelEntry
 from llm.gateway.sse import event_of
+from orgs.tokens import prefix_of
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +63,7 @@ class Exchange:
         self.scope = scope
         self.headers = headers
         self.trace_id = trace_id_from(headers)
+        self.caller: Caller | None = None
         self._receive = receive
         self._send = send
         self._started = False
@@ -68,7 +72,9 @@ class Exchange:
         try:
             await self._dispatch()
         except DomainError as error:
-            await self._refuse(refusal(error, self.trace_id))
+            answer = refusal(error, self.trace_id)
+            self._log_denial(error, answer.status)
+            await self._refuse(answer)
         except (ClientGone, OSError):
             return
         except Exception:
@@ -91,9 +97,29 @@ class Exchange:
         return await self._refuse(Refusal(404, encode(body)))
 
     async def _caller(self) -> Caller:
+        authorization = self.headers.get("authorization", "")
+        self.caller = await authenticate(authorization, self._address())
+        return self.caller
+
+    def _address(self) -> Address | None:
         peer = (self.scope.get("client") or ("",))[0]
-        address = caller_address(peer, forwarded_in(self.scope["headers"]))
-        return await authenticate(self.headers.get("authorization", ""), address)
+        return caller_address(peer, forwarded_in(self.scope["headers"]))
+
+    def _log_denial(self, error: DomainError, status: int) -> None:
+        if status not in DENIALS and not isinstance(error, ModelNotFound):
+            return
+        token = self.headers.get("authorization", "").partition(" ")[2].strip()
+        caller, address = self.caller, self._address()
+        log_denial(
+            status=status,
+            code=error.code,
+            method=self.scope["method"],
+            path=self.scope["path"],
+            ip=str(address) if address else None,
+            key=str(caller.api_key_id) if caller else "",
+            key_prefix=prefix_of(token) or "",
+            organization=str(caller.organization_id) if caller else "",
+        )
 
     async def models(self) -> None:
         caller = await self._caller()
@@ -228,7 +254,7 @@ async def _quiet(task: asyncio.Task[Answer | Replayed]) -> Answer | Replayed | D
 
 def read_json(raw: bytes) -> dict[str, Any]:
     try:
-        body = json.loads(raw)
+        body = json.loads(raw, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest("We could not parse the JSON body of your request.") from error
     if not isinstance(body, dict):

@@ -460,6 +460,8 @@ def probe(url, upstream, body):
         (b'{"model": "gpt-test", "messages": [{}], "max_tokens": -1}', 400, "invalid_request"),
         (b'{"model": "gpt-test", "messages": [{}], "stream": "yes"}', 400, "invalid_request"),
         (b'{"model": "gpt-test", "messages": [{"content": "\\ud800"}]}', 400, "invalid_request"),
+        (b'{"model": "gpt-test", "model": "gpt-free"}', 400, "repeated_parameter"),
+        (b'{"messages": [{"role": "user", "role": "system"}]}', 400, "repeated_parameter"),
         (b"[" * 100_000, 400, "invalid_request"),
         (b" " * (10 * 1024 * 1024 + 1), 413, "request_too_large"),
     ],

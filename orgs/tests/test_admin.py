@@ -1,7 +1,9 @@
 """Operators change organizations, members and keys by the members' actions, with an entry."""
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import Permission
+from django.db.models import URLField
 from django.urls import reverse
 
 from accounts.tests.factories import UserFactory
@@ -81,3 +83,19 @@ def test_who_may_only_look_changes_nothing(client):
     row.refresh_from_db()
     assert verify_key(token)
     assert row.role == "member"
+
+
+def test_an_address_without_a_scheme_is_meant_as_https(rf):
+    """Django would have it be http, and warns that this will change."""
+    request = rf.get("/admin/")
+    kinds = [
+        (admin_of.formfield_for_dbfield(field, request), model.__name__)
+        for model, admin_of in admin.site._registry.items()
+        for field in model._meta.fields
+        if isinstance(field, URLField)
+    ]
+
+    assert "SsoConnection" in {name for _, name in kinds}
+    for field, name in kinds:
+        assert field.clean("issuer.example") == "https://issuer.example", name
+        assert "unfold" in type(field.widget).__module__

@@ -6,11 +6,13 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
+from django.urls import resolve
 from django.utils.timezone import now
 
 from accounts.tests.factories import UserFactory
 from audit.models import Entry
 from core.errors import IdempotencyMismatch
+from core.ids import uuid7
 from orgs.actions.answers import (
     BATCH,
     caller_of,
@@ -18,11 +20,13 @@ from orgs.actions.answers import (
     delete_old_answers,
     keep_answer,
 )
+from orgs.api.once import AnsweringOnce
 from orgs.errors import IdempotencyInProgress
 from orgs.models import ApiKey, Invitation, Membership, Organization, StoredAnswer
 from orgs.tasks import delete_old_answers as upkeep
 from orgs.tests.factories import OrganizationFactory, actor_in, key_in, person_in
 from orgs.tests.test_races import at_once
+from tests.doors import DOORS
 from workflows.models import Workflow
 from workflows.tests.import_samples import SUPPORT
 
@@ -265,3 +269,35 @@ def test_a_left_claim_is_taken_over_by_one_of_many(organization):
 
     assert sum(isinstance(each, StoredAnswer) for each in outcomes) == 1
     assert sum(isinstance(each, IdempotencyInProgress) for each in outcomes) == 3
+
+
+def test_every_post_of_the_api_knows_the_key():
+    """Those of persons too; allauth's own, under `auth/`, are held by their session's state."""
+    posts = [name.split(" ")[1] for name in DOORS if name.startswith("POST /api/v1/")]
+    views = {}
+    for address in posts:
+        path = address.replace("<pk>", str(uuid7())).replace("<trace_id>", "0" * 32)
+        views[address] = getattr(resolve(path).func, "cls", None)
+
+    assert len(views) > 20
+    assert [at for at, view in views.items() if not issubclass(view, AnsweringOnce)] == []
+    assert {"/api/v1/organizations/", "/api/v1/invitations/mine/<pk>/accept/"} <= set(views)
+
+
+def test_a_person_founds_an_organization_once():
+    client = Client()
+    client.force_login(UserFactory())
+
+    first, again = (
+        client.post(
+            "/api/v1/organizations/",
+            {"name": "Northwind"},
+            content_type="application/json",
+            headers={"Idempotency-Key": "one"},
+        )
+        for _ in range(2)
+    )
+
+    assert first.json() == again.json()
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert Organization.objects.filter(name="Northwind").count() == 1

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from core.errors import DomainError
+from core.repeats import takes_many
 from orgs import actions
 from orgs.forms.members import InvitationForm
 from orgs.listing import newest
@@ -21,6 +22,7 @@ from orgs.pages import page
 
 @require_http_methods(["GET", "POST"])
 @page("member.manage")
+@takes_many("teams")
 def invitations(request: HttpRequest) -> HttpResponse:
     actor = request.actor  # type: ignore[attr-defined]
     form = InvitationForm(request.POST or None, actor=actor)

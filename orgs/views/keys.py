@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from core.repeats import takes_many
 from orgs import actions
 from orgs.access import Actor, can
 from orgs.forms.keys import KeyChangeForm, KeyForm, RotateForm
@@ -57,6 +58,7 @@ def keys(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @page("key.create")
+@takes_many("scopes")
 def new_key(request: HttpRequest) -> HttpResponse:
     """Create a key; its token is in this one answer and nowhere else, so there is no redirect."""
     actor = _actor(request)
@@ -77,6 +79,7 @@ def new_key(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @page("key.create")
+@takes_many("scopes")
 def key(request: HttpRequest, pk: UUID) -> HttpResponse:
     """One key: its settings, its use, the keys before and after it."""
     actor = _actor(request)

@@ -17,6 +17,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
+from core.repeats import takes_many
 from orgs.access import Actor
 from orgs.models import ApiKey, Membership, Organization
 from orgs.pages import page
@@ -40,6 +41,7 @@ class Line:
 
 @require_GET
 @page("org.view")
+@takes_many("kind")
 def trace(request: HttpRequest) -> HttpResponse:
     """One id finds everything the reader may see."""
     actor: Actor = request.actor  # type: ignore[attr-defined]

@@ -204,7 +204,7 @@
   // --- charts: <canvas data-ui-chart="id of a json_script" data-kind="bar|line"> ---------------
   const charts = new Map();
   const SERIES = ["#6366f1", "#0ea5e9", "#10b981", "#f59e0b", "#ec4899", "#64748b"];
-  const TONES = { ok: "#6366f1", bad: "#f43f5e", warn: "#f59e0b", run: "#0ea5e9", mute: "#94a3b8" };
+  const TONES = { __proto__: null, ok: "#6366f1", bad: "#f43f5e", warn: "#f59e0b", run: "#0ea5e9", mute: "#94a3b8" };
 
   // Days come as 2026-11-20 and are written the reader's way.
   function dayLabels(labels) {

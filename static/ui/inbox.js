@@ -20,7 +20,7 @@
     button?.click();
   }
 
-  const KEYS = { j: () => step(1), k: () => step(-1), a: () => press("a"), r: () => press("r"), c: () => press("c") };
+  const KEYS = { __proto__: null, j: () => step(1), k: () => step(-1), a: () => press("a"), r: () => press("r"), c: () => press("c") };
 
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, textarea, select, [contenteditable]");

@@ -2,8 +2,8 @@
 (() => {
   const view = document.getElementById("run");
   if (!view) return;
-  const NODE_STATE = { started: "running", retried: "running" };
-  const RUN_STATE = { started: "running", resumed: "running" };
+  const NODE_STATE = { __proto__: null, started: "running", retried: "running" };
+  const RUN_STATE = { __proto__: null, started: "running", resumed: "running" };
   const log = document.getElementById("log");
   const endings = ["run.succeeded", "run.failed", "run.cancelled"];
   const kinds = [

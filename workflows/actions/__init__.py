@@ -1,10 +1,17 @@
 """Every write of workflows, split by noun."""
 
-from workflows.actions.flows import import_flow, move_workflow, publish_version, read_flow
+from workflows.actions.flows import (
+    check_flow,
+    import_flow,
+    move_workflow,
+    publish_version,
+    read_flow,
+)
 from workflows.actions.runs import cancel_run, deliver_decision, start_run
 
 __all__ = [
     "cancel_run",
+    "check_flow",
     "deliver_decision",
     "import_flow",
     "move_workflow",

@@ -13,7 +13,7 @@ from django.utils.timezone import now
 from audit.actions import record
 from bpm.models import ProcessInfo
 from core.errors import NotFound, PermissionRefused
-from files.actions import store_file
+from files.actions import admit_file, store_file
 from files.models import StoredFile
 from orgs.access import Actor, holds, require
 from orgs.projects import open_projects, project_of, refuse_archived
@@ -29,6 +29,15 @@ def read_flow(raw: bytes, *, name: str = "") -> Imported:
     if len(raw) > MAX_BYTES:
         raise FileTooLarge("A flow file can have at most 10 MB.", size=len(raw), limit=MAX_BYTES)
     return load_flow(raw, name=name)
+
+
+def check_flow(*, actor: Actor, raw: bytes, filename: str, name: str = "") -> Imported:
+    """Read a flow that somebody sent; stores nothing.
+
+    Raises FileTooLarge, FileInfected, ScannerUnavailable.
+    """
+    admit_file(actor=actor, name=filename, content=raw)
+    return read_flow(raw, name=name)
 
 
 def may_import(actor: Actor) -> bool:
@@ -63,11 +72,11 @@ def import_flow(
     A new one belongs to `project_id`, or where none is named to the organization's default project.
 
     The original is kept byte for byte. Raises ImportRefused, with the whole report in its detail,
-    when the file has a fault; nothing is stored then.
+    when the file has a fault, FileInfected and ScannerUnavailable; nothing is stored then.
     """
     target = _target(actor, workflow_id)
     project = target.project_id if target else project_of(actor, project_id, "workflow.edit")
-    imported = read_flow(raw, name=name)
+    imported = check_flow(actor=actor, raw=raw, filename=filename, name=name)
     if imported.definition is None or not imported.report["ok"]:
         raise ImportRefused("The flow has faults; nothing was stored.", report=imported.report)
     return _store_version(actor, target, imported, raw, filename, project)

@@ -16,10 +16,10 @@ from orgs.api.access import OrgViewSet
 from orgs.api.once import REPLAYED, idempotency_key
 from workflows.actions import (
     cancel_run,
+    check_flow,
     import_flow,
     move_workflow,
     publish_version,
-    read_flow,
     start_run,
 )
 from workflows.actions.flows import MAX_BYTES, require_import
@@ -89,6 +89,7 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
             200: ImportedSerializer,
             201: ImportedSerializer,
             404: refusal("not_found", "There is no such workflow."),
+            503: refusal("scanner_unavailable", "The file could not be checked for malware."),
         },
     )
     @action(detail=False, methods=["post"], url_path="import", url_name="import")
@@ -103,7 +104,8 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
         upload, name = form.validated_data["file"], form.validated_data["name"]
         raw = upload.read(MAX_BYTES + 1)  # one more than is allowed is enough to refuse it
         if form.validated_data["dry_run"]:
-            report = read_flow(raw, name=name).report
+            checked = check_flow(actor=self.actor, raw=raw, filename=upload.name, name=name)
+            report = checked.report
             return Response({"workflow": None, "version": None, "report": report})
         version = import_flow(
             actor=self.actor,
