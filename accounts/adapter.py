@@ -19,10 +19,15 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from accounts import lockout
-from accounts.actions.sessions import end_families, end_rows
+from accounts.actions.sessions import (
+    end_families,
+    end_oldest_sessions,
+    end_other_sessions,
+    end_rows,
+)
 from accounts.addresses import expected_signup
 from accounts.models import User
-from accounts.security import Kind, note, note_notice
+from accounts.security import ENDS_OTHER_SESSIONS, Kind, note, note_notice
 from accounts.signup import run_signup_steps
 from accounts.sso.guard import SsoGuard
 from core.palette import BRAND
@@ -82,8 +87,9 @@ class AccountAdapter(SsoGuard):
         if not request.user.is_authenticated:
             return response
         records = get_authentication_records(request, user)
-        ways = [str(row.get("type") or row["method"]) for row in records]
-        note(Kind.SIGNED_IN, user_id=user.pk, ways=ways)
+        ways = dict.fromkeys(str(row.get("type") or row["method"]) for row in records)
+        note(Kind.SIGNED_IN, user_id=user.pk, ways=list(ways))
+        end_oldest_sessions(user=user, keep=request.session.session_key)
         if not is_headless_request(request):
             for address in {user.email, details.get("email") or user.email}:
                 lockout.remember_device(request, response, address)
@@ -107,10 +113,8 @@ class AccountAdapter(SsoGuard):
     ) -> None:
         """Every notice of allauth's comes through here, so this is where its changes are noted."""
         kind = note_notice(template_prefix, user.pk)
-        if kind in {Kind.PASSWORD_CHANGED, Kind.PASSWORD_RESET}:
-            # Their sessions are void with the password; this takes them off the list as well.
-            here = context.request.session.session_key or ""
-            end_rows(UserSession.objects.filter(user=user).exclude(session_key=here))
+        if kind in ENDS_OTHER_SESSIONS:
+            end_other_sessions(user=user, keep=context.request.session.session_key)
         super().send_notification_mail(template_prefix, user, *args, **more)
 
 

@@ -38,6 +38,7 @@ HONEST: dict[str, Any] = {
     "keys": None,  # another key set
     "reuse_codes": False,
     "thin": False,  # an ID token without profile claims
+    "asked_ago": 0,  # seconds since it asked the person, told where it was asked by `max_age`
 }
 
 
@@ -154,7 +155,9 @@ class Provider:
         self.used.add(code)
         access = secrets.token_urlsafe(16)
         body = {"access_token": access, "token_type": "Bearer", "expires_in": 300}
-        claims = {"nonce": asked.get("nonce")}
+        claims: dict[str, Any] = {"nonce": asked.get("nonce")}
+        if "max_age" in asked:
+            claims["auth_time"] = int(time.time()) - self.orders["asked_ago"]
         return web.json_response(body | {"id_token": self.id_token(claims, access)})
 
     @staticmethod

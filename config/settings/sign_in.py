@@ -32,6 +32,7 @@ LOGIN_REDIRECT_URL = "home"
 PASSWORD_RESET_TIMEOUT = 3600
 SESSION_COOKIE_AGE = 14 * 24 * 3600  # however busy
 SESSION_IDLE_AGE = 24 * 3600  # of rest
+SESSIONS_PER_PERSON = env.int("SESSIONS_PER_PERSON", default=50)  # 0: any number
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
