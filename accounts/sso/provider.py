@@ -161,12 +161,11 @@ class SsoProvider(OpenIDConnectProvider):
         """
         if kwargs.get("headless"):
             refused = ValidationError(SsoBrowserOnly.text, code=SsoBrowserOnly.code)
-            refusal: HttpResponse = ErrorResponse(request, exception=refused, status=403)
-            return refusal
+            return ErrorResponse(request, exception=refused, status=403)
         try:
             answer = super().redirect(request, process, next_url, **kwargs)
         except OAuth2Error as error:
-            refusal = render_authentication_error(request, self, exception=error)
+            refusal: HttpResponse = render_authentication_error(request, self, exception=error)
             return refusal
         target = answer.headers.get("Location")
         if target is None:

@@ -46,7 +46,7 @@ class SsoConnectionSerializer(serializers.ModelSerializer[SsoConnection]):
         help_text="What the identity provider has to know as this client's redirect address."
     )
     logout_uri = serializers.SerializerMethodField(
-        help_text="Where the identity provider may end sessions (OpenID Connect Back-Channel Logout)."
+        help_text="Where the provider may end sessions (OpenID Connect Back-Channel Logout)."
     )
     role_map = serializers.DictField(child=serializers.CharField())
 
