@@ -19,6 +19,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from accounts import lockout
+from accounts.actions.factors import note_new_factor
 from accounts.actions.sessions import (
     end_families,
     end_oldest_sessions,
@@ -115,6 +116,8 @@ class AccountAdapter(SsoGuard):
         kind = note_notice(template_prefix, user.pk)
         if kind in ENDS_OTHER_SESSIONS:
             end_other_sessions(user=user, keep=context.request.session.session_key)
+        if kind == Kind.FACTOR_ADDED:
+            note_new_factor(user)
         super().send_notification_mail(template_prefix, user, *args, **more)
 
 

@@ -15,6 +15,7 @@ _SCHEDULES = ("periodictask", "intervalschedule", "crontabschedule", "clockedsch
 STAFF_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "Support": (
         "accounts.view_user",
+        "accounts.reset_factors",  # of members who lost theirs and have shown who they are
         "accounts.view_securityevent",
         "account.view_emailaddress",
         "usersessions.view_usersession",

@@ -1,6 +1,7 @@
 """Every write of accounts that is ours; allauth's flows do the rest (see `accounts.adapter`)."""
 
 from accounts.actions.closing import close_account
+from accounts.actions.factors import reset_factors
 from accounts.actions.people import save_preferences, vouch_for_address
 from accounts.actions.sessions import end_other_sessions, end_session
 
@@ -8,6 +9,7 @@ __all__ = [
     "close_account",
     "end_other_sessions",
     "end_session",
+    "reset_factors",
     "save_preferences",
     "vouch_for_address",
 ]
