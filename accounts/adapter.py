@@ -28,6 +28,7 @@ from accounts.actions.sessions import (
 )
 from accounts.addresses import expected_signup
 from accounts.models import User
+from accounts.recovery import PREFIX, HashedCode
 from accounts.security import ENDS_OTHER_SESSIONS, Kind, note, note_notice
 from accounts.signup import run_signup_steps
 from accounts.sso.guard import SsoGuard
@@ -130,6 +131,8 @@ class FactorAdapter(DefaultMFAAdapter):
         return seal(text, FACTOR_PLACE)
 
     def decrypt(self, encrypted_text: str) -> str:
+        if encrypted_text.startswith(PREFIX):
+            return HashedCode(encrypted_text.removeprefix(PREFIX))
         return unseal(encrypted_text, FACTOR_PLACE)
 
     def get_totp_issuer(self) -> str:

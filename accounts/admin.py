@@ -168,7 +168,7 @@ class Removable(ReadOnlyAdmin):
 
 @admin.register(Authenticator)
 class AuthenticatorAdmin(ReadOnlyAdmin, AllauthAuthenticatorAdmin):
-    """Its secret is never shown. Who lost one is helped at the person, with a reason and a proof."""
+    """Its secret is never shown. Who lost one is helped at the person, with reason and proof."""
 
     list_select_related = ("user",)
     search_fields = ("user__email",)

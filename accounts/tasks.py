@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.utils.timezone import now
 
 from accounts.models import SecurityEvent, TokenFamily
+from accounts.recovery import hash_left_codes
 
 BATCH = 1000
 
@@ -17,8 +18,10 @@ BATCH = 1000
 def forget_old_rows() -> int:
     """Drop security events past SECURITY_LOG_DAYS, ended refresh tokens, expired sessions.
 
-    In small statements, so that nothing waits for it; how many events went. Repeatable.
+    Recovery codes that were left encrypted are hashed. In small statements, so that nothing waits
+    for it; how many events went. Repeatable.
     """
+    hash_left_codes()
     TokenFamily.objects.filter(expires_at__lt=now()).delete()
     call_command("clearsessions")
     unseen = now() - timedelta(seconds=settings.SESSION_COOKIE_AGE)

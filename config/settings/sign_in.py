@@ -81,6 +81,7 @@ MFA_ADAPTER = "accounts.adapter.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_TOLERANCE = 1
+MFA_RECOVERY_CODES_SHOW_ONCE = True  # hashed from then on (accounts/recovery.py)
 # Browsers make keys on https:// and on localhost alone; without TLS the latter is what is meant.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _HTTPS
 # Of whom the installation asks a second factor; organizations may ask their own people for more.
