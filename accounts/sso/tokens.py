@@ -15,6 +15,7 @@ from typing import Any
 
 import jwt
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+from django.conf import settings
 from django.core.cache import cache
 
 from accounts.sso.directory import Connection
@@ -88,6 +89,8 @@ def _key_for(header: dict[str, Any], jwks_uri: str) -> tuple[Any, str]:
 
 def _suits(key: dict[str, Any], algorithm: object, kid: object) -> bool:
     if key.get("use", "sig") != "sig" or key.get("alg", algorithm) != algorithm:
+        return False
+    if str(algorithm).startswith("RS") and not settings.SSO_RSA_PKCS1:
         return False
     named = key.get("kid") == kid if kid is not None else True
     return named and algorithm in ALGORITHMS.get(str(key.get("kty")), ())

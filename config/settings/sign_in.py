@@ -109,4 +109,6 @@ SOCIALACCOUNT_LOGIN_ON_GET = False  # nobody is signed in by following a link
 SOCIALACCOUNT_STORE_TOKENS = False
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # accounts/sso/linking.py decides, by proven domains
 SSO_RATE_LIMITS = {"sso_start": "20/m/ip"}
+# RS256 and its kin of providers: OpenID Connect has each know RS256, and many know no other.
+SSO_RSA_PKCS1 = env.bool("SSO_RSA_PKCS1", default=True)
 SSO_PROOF_URL = "https://{domain}/.well-known/loomwork-domain.txt"
