@@ -1,6 +1,6 @@
 """Operators look after users here; passwords are reset by mail, never typed in."""
 
-from typing import Any
+from typing import Any, cast
 
 from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
 from allauth.account.models import EmailAddress
@@ -116,7 +116,7 @@ class UserAdmin(ConsoleAdmin):
         form = ResetForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             try:
-                reset_factors(by=request.user, user_id=person.pk, **form.cleaned_data)
+                reset_factors(by=cast(User, request.user), user_id=person.pk, **form.cleaned_data)
                 messages.success(request, gettext("The factors are gone; the person was mailed."))
                 return redirect(reverse("admin:accounts_user_change", args=[object_id]))
             except DomainError as refused:

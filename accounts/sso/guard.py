@@ -13,7 +13,7 @@ from allauth.core.exceptions import ImmediateHttpResponse, ReauthenticationRequi
 from allauth.core.internal.httpkit import is_headless_request
 from allauth.headless.internal.restkit.response import ErrorResponse
 from django.contrib import messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -75,14 +75,17 @@ class SsoGuard(DefaultAccountAdapter):
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
         """Allauth lets people pass who have neither password nor factor: they go to the provider.
 
-        Raises ReauthenticationRequired, as it does itself where it asks.
+        Raises ReauthenticationRequired, as it does itself where it asks; PermissionDenied for who
+        came in by something they have taken away since, and can show nothing else.
         """
         required: bool = super().is_reauthentication_required(app=app, **kwargs)
         request = context.request
         if required and not get_reauthentication_flows(request.user):
-            if not recently_confirmed(request):
-                raise ReauthenticationRequired
-            return False
+            if recently_confirmed(request):
+                return False
+            if mark_of(request.session) is None:
+                raise PermissionDenied(gettext("Set a password by mail first."))
+            raise ReauthenticationRequired
         return required
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:

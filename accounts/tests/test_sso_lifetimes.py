@@ -233,6 +233,19 @@ def test_nor_is_a_factor_added_before_the_provider_asked(client, provider):
     assert client.get("/account/").status_code == 200
 
 
+def test_who_can_show_nothing_is_told_what_to_do(client):
+    """Who came in by a passkey, has removed it and never had a password."""
+    user = UserFactory()
+    user.set_unusable_password()
+    user.save()
+    client.force_login(user)
+
+    answers = [client.get("/accounts/2fa/totp/activate/"), client.post("/account/sessions/end/")]
+
+    assert [answer.status_code for answer in answers] == [403, 403]
+    assert client.get("/account/").status_code == 200
+
+
 def test_nobody_else_is_sent_there(client):
     user = UserFactory()
     client.post(reverse("account_login"), {"login": user.email, "password": PASSWORD})
