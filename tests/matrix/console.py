@@ -150,6 +150,8 @@ def _address(place: str, worlds: Worlds) -> str:
     label = kind.partition(":")[0] if kind != place else ""
     if "/billing/wallet/" in place:
         label = "billing.Wallet"
+    if "/accounts/user/" in place:
+        label = "accounts.User"
     row = _rows(label).order_by("pk").first() if label else None
     key = str(row.pk) if row is not None else routes.PLACE
     return place.replace("<object_id>", key).replace("(?P<url>.*)$", "nowhere/")

@@ -63,7 +63,7 @@ _TABLE: dict[str, tuple[int, int]] = {
     "PUT /accounts/login/code/confirm/": (302, 302),
     "GET /accounts/logout/": (302, 200),
     "POST /accounts/logout/": (302, 302),
-    "POST /accounts/oidc/<provider_id>/logout/": (400, 400),
+    "POST /accounts/oidc/<provider_id>/logout/": (404, 404),
     "GET /accounts/oidc/<provider_id>/login/": (404, 404),
     "POST /accounts/oidc/<provider_id>/login/": (404, 404),
     "GET /accounts/oidc/<provider_id>/login/callback/": (404, 404),
