@@ -22,13 +22,20 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
 from accounts import lockout
-from accounts.actions.sessions import end_families, end_rows
+from accounts.actions.factors import note_new_factor
+from accounts.actions.sessions import (
+    end_families,
+    end_oldest_sessions,
+    end_other_sessions,
+    end_rows,
+)
 from accounts.addresses import expected_signup
 from accounts.letters import write_letter
 from accounts.mail import compose, subject_line
 from accounts.models import User
 from accounts.notifications import SAFETY
-from accounts.security import Kind, note, note_notice, visitor_address
+from accounts.recovery import PREFIX, HashedCode
+from accounts.security import ENDS_OTHER_SESSIONS, Kind, note, note_notice, visitor_address
 from accounts.signup import run_signup_steps
 from accounts.sso.guard import SsoGuard
 from core.palette import BRAND
@@ -85,8 +92,9 @@ class AccountAdapter(SsoGuard):
         if not request.user.is_authenticated:
             return response
         records = get_authentication_records(request, user)
-        ways = [str(row.get("type") or row["method"]) for row in records]
-        note(Kind.SIGNED_IN, user_id=user.pk, ways=ways)
+        ways = dict.fromkeys(str(row.get("type") or row["method"]) for row in records)
+        note(Kind.SIGNED_IN, user_id=user.pk, ways=list(ways))
+        end_oldest_sessions(user=user, keep=request.session.session_key)
         if not is_headless_request(request):
             for address in {user.email, details.get("email") or user.email}:
                 lockout.remember_device(request, response, address)
@@ -117,8 +125,10 @@ class AccountAdapter(SsoGuard):
         It goes to the address the person has now: whoever changes that next is not the one to tell.
         """
         kind = note_notice(template_prefix, user.pk)
-        if kind in {Kind.PASSWORD_CHANGED, Kind.PASSWORD_RESET}:
-            _end_others(user)
+        if kind in ENDS_OTHER_SESSIONS:
+            end_other_sessions(user=user, keep=_session_here())
+        if kind == Kind.FACTOR_ADDED:
+            note_new_factor(user)
         write_letter(
             SAFETY,
             user_id=user.pk,
@@ -151,10 +161,8 @@ class AccountAdapter(SsoGuard):
         )
 
 
-def _end_others(user: User) -> None:
-    """Their sessions are void with the password; this takes them off the list as well."""
-    here = context.request.session.session_key or ""
-    end_rows(UserSession.objects.filter(user=user).exclude(session_key=here))
+def _session_here() -> str:
+    return context.request.session.session_key or ""
 
 
 def _origin() -> dict[str, Any]:
@@ -176,6 +184,8 @@ class FactorAdapter(DefaultMFAAdapter):
         return seal(text, FACTOR_PLACE)
 
     def decrypt(self, encrypted_text: str) -> str:
+        if encrypted_text.startswith(PREFIX):
+            return HashedCode(encrypted_text.removeprefix(PREFIX))
         return unseal(encrypted_text, FACTOR_PLACE)
 
     def get_totp_issuer(self) -> str:

@@ -1,6 +1,6 @@
 """Operators look after users here; passwords are reset by mail, never typed in."""
 
-from typing import Any
+from typing import Any, cast
 
 from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
 from allauth.account.models import EmailAddress
@@ -10,19 +10,27 @@ from allauth.socialaccount.admin import SocialAccountAdmin as AllauthSocialAccou
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.admin import UserSessionAdmin as AllauthUserSessionAdmin
 from allauth.usersessions.models import UserSession
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
+from unfold.decorators import action
+from unfold.widgets import UnfoldAdminTextareaWidget
 
-from accounts.actions import end_session
+from accounts.actions import end_session, reset_factors
+from accounts.actions.factors import LONGEST_STATEMENT, SHORTEST_STATEMENT
 from accounts.models import Letter, SecurityEvent, TokenFamily, User
-from accounts.security import Kind, note
 from accounts.sso.identities import release_identity
 from core.admin import ConsoleAdmin, ReadOnlyAdmin
+from core.errors import DomainError
 from core.templatetags.ui import browser
 
 # Registered by their packages, in another look; importing their admin above made sure of that.
@@ -34,6 +42,24 @@ admin.site.unregister([SocialAccount, SocialApp, SocialToken])
 def staff_groups(groups: QuerySet[Group]) -> QuerySet[Group]:
     """Without those behind teams, which `orgs` makes to grant objects to (`Team.group`)."""
     return groups.filter(team__isnull=True)
+
+
+class ResetForm(forms.Form):
+    """Both are asked for: who reads the log later has to see why this was right."""
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        min_length=SHORTEST_STATEMENT,
+        max_length=LONGEST_STATEMENT,
+        widget=UnfoldAdminTextareaWidget,
+    )
+    proof = forms.CharField(
+        label=_("How do you know that it is the owner of the account?"),
+        min_length=SHORTEST_STATEMENT,
+        max_length=LONGEST_STATEMENT,
+        widget=UnfoldAdminTextareaWidget,
+        help_text=_("For example a call to a number you knew before, or a colleague who vouches."),
+    )
 
 
 PRIVILEGES = ("is_staff", "is_superuser", "groups")
@@ -52,6 +78,7 @@ class UserAdmin(ConsoleAdmin):
     ordering = ("-date_joined",)
     readonly_fields = ("id", "last_login", "date_joined", "closed_at")
     filter_horizontal = ("groups",)
+    actions_detail = ("reset_factors",)
     fieldsets = (
         (None, {"fields": ("id", "email", "name")}),
         (_("Access"), {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
@@ -76,6 +103,31 @@ class UserAdmin(ConsoleAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
+
+    def has_reset_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return bool(request.user.has_perm("accounts.reset_factors"))
+
+    @action(description=_("Reset second factors"), url_path="reset-factors", permissions=["reset"])
+    def reset_factors(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """For somebody who lost the device and the recovery codes, and has shown who they are."""
+        person = self.get_object(request, object_id)
+        if person is None:
+            raise Http404
+        form = ResetForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                reset_factors(by=cast(User, request.user), user_id=person.pk, **form.cleaned_data)
+                messages.success(request, gettext("The factors are gone; the person was mailed."))
+                return redirect(reverse("admin:accounts_user_change", args=[object_id]))
+            except DomainError as refused:
+                form.add_error(None, gettext(refused.message))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{gettext('Reset second factors')}: {person.email}",
+            "form": form,
+            "opts": self.model._meta,
+        }
+        return TemplateResponse(request, "accounts/admin_reset_factors.html", context)
 
 
 class SuperusersWrite:
@@ -115,23 +167,14 @@ class Removable(ReadOnlyAdmin):
 
 
 @admin.register(Authenticator)
-class AuthenticatorAdmin(Removable, AllauthAuthenticatorAdmin):
-    """Deleting one lets a person who lost the device in again; its secret is never shown."""
+class AuthenticatorAdmin(ReadOnlyAdmin, AllauthAuthenticatorAdmin):
+    """Its secret is never shown. Who lost one is helped at the person, with reason and proof."""
 
     list_select_related = ("user",)
     search_fields = ("user__email",)
     fields = ("user", "type", "created_at", "last_used_at")
     readonly_fields = fields
     raw_id_fields = ()
-
-    def delete_model(self, request: HttpRequest, obj: Authenticator) -> None:
-        by = str(request.user.pk)
-        note(Kind.FACTOR_REMOVED, user_id=obj.user_id, factor=obj.type, by=by)
-        super().delete_model(request, obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Authenticator]) -> None:
-        for factor in queryset:
-            self.delete_model(request, factor)
 
 
 @admin.register(UserSession)

@@ -1,4 +1,4 @@
-"""The console's door: a second factor for operators, where STAFF_SECOND_FACTOR asks for one."""
+"""The console's door: a second factor for operators, where REQUIRE_SECOND_FACTOR asks for one."""
 
 from collections.abc import Callable
 from typing import Any

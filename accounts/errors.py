@@ -13,10 +13,17 @@ class ReauthenticationRequired(DomainError):
 
 
 class SecondFactorRequired(DomainError):
-    """The organization lets only people with a second factor in."""
+    """The organization or the installation lets only people with a second factor in."""
 
     code = "second_factor_required"
     status = HTTPStatus.FORBIDDEN
+
+
+class FactorsNotReset(DomainError):
+    """This operator may not reset this person's factors, or there is nothing to reset."""
+
+    code = "factors_not_reset"
+    status = HTTPStatus.CONFLICT
 
 
 class PersonRequired(DomainError):

@@ -28,5 +28,11 @@ def request_has_factor(request: Any) -> bool:
 
 
 def staff_may_enter(request: Any) -> bool:
-    """Whether STAFF_SECOND_FACTOR lets this operator into the console."""
-    return not settings.STAFF_SECOND_FACTOR or request_has_factor(request)
+    """Whether REQUIRE_SECOND_FACTOR lets this operator into the console."""
+    asked = settings.REQUIRE_SECOND_FACTOR != "none" or request.user.factor_due
+    return not asked or request_has_factor(request)
+
+
+def factor_demanded(user: Any) -> bool:
+    """Whether the installation asks this person for one, whatever their organizations do."""
+    return bool(settings.REQUIRE_SECOND_FACTOR == "everyone" or user.factor_due)

@@ -5,29 +5,23 @@ No rules of composition (ASVS 5.0, 6.2): any characters, any mixture, up to `LON
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.contrib.auth.password_validation import MinimumLengthValidator
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from accounts.breaches import leaked
 from accounts.models import User
-from core.http import OutgoingError, send
 from core.palette import BRAND
-
-logger = logging.getLogger(__name__)
 
 LONGEST = 256
 SHORTEST_WORD = 4
 FREE_CHARACTERS = 6
 """What must be left of a password when words about its owner are taken out."""
-SECONDS = 3.0
 
 _words: list[Callable[[User], Iterable[str]]] = []
 
@@ -83,39 +77,23 @@ class ContextWordsValidator:
 
 
 class BreachedValidator:
-    """Asks BREACHED_PASSWORDS_URL whether the password has leaked; in use where one is set.
+    """Asks whether the password has leaked (`accounts.breaches`); in use where a source is set.
 
-    Only the first five digits of its SHA-1 leave the house (k-anonymity, as in Pwned Passwords'
-    range API). A service that does not answer keeps nobody from choosing a password.
+    Where nobody could be asked, it passes, unless BREACHED_PASSWORDS_STRICT is on.
     """
 
     def validate(self, password: str, user: User | None = None) -> None:
-        if _leaked(password):
+        found = leaked(password)
+        if found:
             raise ValidationError(
                 _("This password is known from a data leak. Choose another."),
                 code="password_breached",
             )
+        if found is None and settings.BREACHED_PASSWORDS_STRICT:
+            raise ValidationError(
+                _("Passwords cannot be checked against data leaks just now. Try again later."),
+                code="password_unchecked",
+            )
 
     def get_help_text(self) -> str:
         return _("It is not known from a data leak.")
-
-
-def _leaked(password: str) -> bool:
-    digest = hashlib.sha1(password.encode(), usedforsecurity=False).hexdigest().upper()
-    try:
-        answer = async_to_sync(send)(
-            "GET",
-            f"{settings.BREACHED_PASSWORDS_URL.rstrip('/')}/{digest[:5]}",
-            headers={"Add-Padding": "true"},
-            timeout=SECONDS,
-            max_bytes=1024 * 1024,
-            allow=settings.OUTGOING_ALLOW,
-        )
-    except OutgoingError as error:
-        logger.warning("Leaked passwords cannot be looked up: %s", error)
-        return False
-    if answer.status != 200:
-        logger.warning("Leaked passwords cannot be looked up: status %s", answer.status)
-        return False
-    rows = (line.strip().partition(":") for line in answer.text.splitlines())
-    return any(rest.upper() == digest[5:] and count not in {"", "0"} for rest, _, count in rows)

@@ -28,6 +28,17 @@ NOTICES: dict[str, tuple[Kind, str]] = {
     "mfa/email/recovery_codes_generated": (Kind.CODES_RENEWED, ""),
 }
 
+# What lets somebody in has changed: who came in by what it was before stays no longer.
+ENDS_OTHER_SESSIONS = frozenset(
+    {
+        Kind.PASSWORD_CHANGED,
+        Kind.PASSWORD_RESET,
+        Kind.FACTOR_ADDED,
+        Kind.FACTOR_REMOVED,
+        Kind.CODES_RENEWED,
+    }
+)
+
 
 def note(kind: Kind, *, user_id: UUID | None, **data: Any) -> SecurityEvent:
     """Append one event. Never put a secret, or what somebody typed as an address, into `data`."""

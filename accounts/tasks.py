@@ -11,6 +11,7 @@ from django.utils.timezone import now
 
 from accounts.letters import deliver, deliver_due, forget_letters
 from accounts.models import SecurityEvent, TokenFamily
+from accounts.recovery import hash_left_codes
 
 BATCH = 1000
 
@@ -30,9 +31,11 @@ def tend_letters() -> int:
 def forget_old_rows() -> int:
     """Drop security events past SECURITY_LOG_DAYS, ended refresh tokens, sessions and letters.
 
-    In small statements, so that nothing waits for it; how many events went. Repeatable.
+    Recovery codes that were left encrypted are hashed. In small statements, so that nothing waits
+    for it; how many events went. Repeatable.
     """
     forget_letters()
+    hash_left_codes()
     TokenFamily.objects.filter(expires_at__lt=now()).delete()
     call_command("clearsessions")
     unseen = now() - timedelta(seconds=settings.SESSION_COOKIE_AGE)

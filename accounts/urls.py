@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from accounts import views
+from accounts import recovery_views, views
 
 urlpatterns = [
     path("account/", views.profile, name="account_profile"),
@@ -19,5 +19,7 @@ urlpatterns = [
     path("account/security-log/", views.security_log, name="account_security_log"),
     path("account/close/", views.close, name="account_close"),
     path("i18n/setlang/", views.set_language, name="set_language"),
+    path("accounts/2fa/recovery-codes/", recovery_views.codes_page),
+    path("accounts/2fa/recovery-codes/download/", recovery_views.codes_file),
     path("accounts/sessions/", RedirectView.as_view(pattern_name="account_sessions")),
 ]

@@ -95,6 +95,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
+@reauthentication_required
 def end_one_session(request: HttpRequest, pk: str) -> HttpResponse:
     try:
         end_session(user=_me(request), session_id=pk)
@@ -106,6 +107,7 @@ def end_one_session(request: HttpRequest, pk: str) -> HttpResponse:
 
 @require_POST
 @login_required
+@reauthentication_required
 def end_sessions(request: HttpRequest) -> HttpResponse:
     end_other_sessions(user=_me(request), keep=request.session.session_key)
     messages.success(request, _("You are signed out everywhere else."))

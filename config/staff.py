@@ -15,6 +15,7 @@ _SCHEDULES = ("periodictask", "intervalschedule", "crontabschedule", "clockedsch
 STAFF_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "Support": (
         "accounts.view_user",
+        "accounts.reset_factors",  # of members who lost theirs and have shown who they are
         "accounts.view_securityevent",
         "accounts.view_letter",  # why a mail did not come
         "account.view_emailaddress",

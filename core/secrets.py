@@ -1,8 +1,10 @@
 """Secrets at rest: a text column encrypted with AES-256-GCM under a ring of keys.
 
-Stored form: `key id:base64(nonce + ciphertext + tag)`. The row's place (`table|column|pk`) is
-authenticated with it, so a value copied into another row does not open. Whatever cannot be opened
-raises; nothing falls back to the stored text.
+Stored form: `algorithm:key id:base64(nonce + ciphertext + tag)`. The algorithm is named as in JOSE
+(RFC 7518), so that another can take its place; before it was named, the form was the same without
+it, which still opens and is renewed by `rotate_secrets`. The algorithm and the row's place
+(`table|column|pk`) are authenticated with it, so a value copied into another row does not open.
+Whatever cannot be opened raises; nothing falls back to the stored text.
 
 `SECRET_KEYS` is `id:base64,id:base64`: the first key encrypts, all of them decrypt.
 """
@@ -28,6 +30,8 @@ from django.db.models.query_utils import DeferredAttribute
 
 from core.errors import DomainError
 
+ALGORITHM = "A256GCM"
+"""What new secrets are sealed with. Whoever exchanges it teaches `_open` both names first."""
 _NONCE_BYTES = 12
 _SHOWN = 4
 _MASK = "••••"
@@ -92,18 +96,32 @@ def _mac(key: bytes, message: bytes, purpose: str) -> str:
 def _seal(text: str, place: bytes) -> str:
     key_id, cipher = next(iter(_ring(settings.SECRET_KEYS).items()))
     nonce = os.urandom(_NONCE_BYTES)
-    sealed = nonce + cipher.encrypt(nonce, text.encode(), place)
-    return f"{key_id}:{base64.b64encode(sealed).decode()}"
+    sealed = nonce + cipher.encrypt(nonce, text.encode(), _bound(ALGORITHM, place))
+    return f"{ALGORITHM}:{key_id}:{base64.b64encode(sealed).decode()}"
+
+
+def _bound(algorithm: str, place: bytes) -> bytes:
+    return algorithm.encode() + b"|" + place if algorithm else place
+
+
+def _parts(sealed: str) -> tuple[str, str, str]:
+    """Algorithm, key id and text; no algorithm in the older form. Neither holds a colon."""
+    head, _, encoded = sealed.rpartition(":")
+    algorithm, named, key_id = head.rpartition(":")
+    return algorithm if named else "", key_id, encoded
 
 
 def _open(sealed: str, place: bytes) -> str:
-    key_id, _, encoded = sealed.partition(":")
+    algorithm, key_id, encoded = _parts(sealed)
+    if algorithm not in {"", ALGORITHM}:
+        raise SecretUnreadable("This secret was sealed in a way that is not known here.")
     cipher = _ring(settings.SECRET_KEYS).get(key_id)
     if cipher is None:
         raise SecretUnreadable("The key of this secret is not in SECRET_KEYS.")
     try:
         raw = base64.b64decode(encoded, validate=True)
-        return cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place).decode()
+        bound = _bound(algorithm, place)
+        return cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], bound).decode()
     except (InvalidTag, ValueError) as error:
         raise SecretUnreadable("This secret was altered or belongs elsewhere.") from error
 
@@ -119,7 +137,9 @@ def unseal(sealed: str, place: str) -> str:
 
 
 def sealed_with_first_key(sealed: str) -> bool:
-    return sealed.partition(":")[0] == next(iter(_ring(settings.SECRET_KEYS)))
+    """And in the present form: whether `rotate_secrets` has nothing to renew."""
+    algorithm, key_id, _ = _parts(sealed)
+    return (algorithm, key_id) == (ALGORITHM, next(iter(_ring(settings.SECRET_KEYS))))
 
 
 class _Sealed:

@@ -149,19 +149,22 @@ def _choose(request: Any, memberships: Iterable[Membership]) -> Actor:
 
 
 def _require_factor(request: Any, row: Membership | SupportAccess) -> None:
-    """Raise SecondFactorRequired where the organization asks for one and the person has none."""
+    """Raise SecondFactorRequired where one is asked for and the person has none.
+
+    The organization asks, or the installation does; a person behind a key is never asked.
+    """
     # Late: allauth's models exist only once every app is loaded, and settings import this module.
-    from accounts.factors import request_has_factor  # noqa: PLC0415
+    from accounts.factors import factor_demanded, request_has_factor  # noqa: PLC0415
     from accounts.reauthentication import session_behind  # noqa: PLC0415
     from accounts.sso.sessions import factor_vouched_for  # noqa: PLC0415
 
-    if not row.organization.require_second_factor or request_has_factor(request):
+    asked = row.organization.require_second_factor
+    if not (asked or factor_demanded(request.user)) or request_has_factor(request):
         return
     if not factor_vouched_for(session_behind(request), row.organization_id):
-        raise SecondFactorRequired(
-            "This organization asks for a second factor. Set one up in your account.",
-            organization=str(row.organization_id),
-        )
+        by_it = "This organization asks for a second factor. Set one up in your account."
+        by_us = "A second factor is asked of you here. Set one up in your account."
+        raise SecondFactorRequired(by_it if asked else by_us, organization=str(row.organization_id))
 
 
 def _session_choice(request: Any) -> str | None:

@@ -55,6 +55,7 @@ _CONNECTION = {
     "role_map": dict,
     "default_role": str,
     "enforced": bool,
+    "max_age_hours": int,
 }
 register("orgs.sso.created", _("Sign-on set up"), **_CONNECTION)
 register("orgs.sso.updated", _("Sign-on changed"))

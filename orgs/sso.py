@@ -81,4 +81,5 @@ def _as_connection(row: SsoConnection) -> Connection:
         scopes=tuple(row.scopes.split()),
         role_claim=row.role_claim,
         domains=frozenset(domains),
+        max_age=row.max_age_hours * 3600,
     )

@@ -118,6 +118,7 @@ def new_sign_on(world: World) -> dict[str, Any]:
         "client_id": "c",
         "scopes": "openid email",
         "default_role": "member",
+        "max_age_hours": 24,
     }
 
 

@@ -31,13 +31,14 @@ HONEST: dict[str, Any] = {
     "claims": {},  # of the person who signs in
     "token": {},  # what the ID token says instead
     "drop": [],  # claims it leaves out
-    "sign": "RS256",  # or: none, HS256, other-key, unknown-kid
+    "sign": "RS256",  # or: PS256, none, HS256, other-key, unknown-kid
     "userinfo": {},  # what userinfo says instead
     "document": {},  # what discovery says instead
     "answer": {},  # what stands in the redirect back
     "keys": None,  # another key set
     "reuse_codes": False,
     "thin": False,  # an ID token without profile claims
+    "asked_ago": 0,  # seconds since it asked the person, told where it was asked by `max_age`
 }
 
 
@@ -108,7 +109,7 @@ class Provider:
 
     async def key_set(self, request: web.Request) -> web.Response:
         public = json.loads(RSAAlgorithm.to_jwk(self.key.public_key()))
-        honest = [public | {"kid": "one", "use": "sig", "alg": "RS256"}]
+        honest = [public | {"kid": "one", "use": "sig", "alg": self.algorithm}]
         return web.json_response({"keys": honest if (k := self.orders["keys"]) is None else k})
 
     async def page(self, request: web.Request) -> web.Response:
@@ -154,7 +155,9 @@ class Provider:
         self.used.add(code)
         access = secrets.token_urlsafe(16)
         body = {"access_token": access, "token_type": "Bearer", "expires_in": 300}
-        claims = {"nonce": asked.get("nonce")}
+        claims: dict[str, Any] = {"nonce": asked.get("nonce")}
+        if "max_age" in asked:
+            claims["auth_time"] = int(time.time()) - self.orders["asked_ago"]
         return web.json_response(body | {"id_token": self.id_token(claims, access)})
 
     @staticmethod
@@ -192,7 +195,11 @@ class Provider:
             return f"{signed}.{b64(mac)}"
         key = self.other if how == "other-key" else self.key
         kid = "two" if how == "unknown-kid" else "one"
-        return jwt.encode(claims, key, algorithm="RS256", headers={"kid": kid})
+        return jwt.encode(claims, key, algorithm=self.algorithm, headers={"kid": kid})
+
+    @property
+    def algorithm(self) -> str:
+        return "PS256" if self.orders["sign"] == "PS256" else "RS256"
 
     async def userinfo(self, request: web.Request) -> web.Response:
         return web.json_response(self.orders["claims"] | self.orders["userinfo"])

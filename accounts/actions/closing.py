@@ -41,7 +41,7 @@ def _forget(row: User) -> None:
     row.email = f"closed-{row.pk}@account.invalid"
     row.name = row.language = row.time_zone = ""
     row.muted = []
-    row.is_active = row.is_staff = row.is_superuser = False
+    row.is_active = row.is_staff = row.is_superuser = row.factor_due = False
     row.closed_at = now()
     row.set_unusable_password()
     row.save()

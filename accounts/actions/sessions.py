@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from allauth.usersessions.models import UserSession
+from django.conf import settings
 from django.db import transaction
 from django.utils.timezone import now
 
@@ -27,6 +28,21 @@ def end_session(*, user: User, session_id: int | str, by: UUID | None = None) ->
 def end_other_sessions(*, user: User, keep: str | None) -> int:
     """End all but the one whose key is `keep`; how many those were."""
     rows = list(UserSession.objects.filter(user=user).exclude(session_key=keep or ""))
+    end_rows(rows)
+    return len(rows)
+
+
+@transaction.atomic
+def end_oldest_sessions(*, user: User, keep: str | None) -> int:
+    """Keep SESSIONS_PER_PERSON, among them `keep`; end those seen longest ago; how many.
+
+    Two sign-ins at once may each see the other's, so for a moment there may be one more.
+    """
+    most = settings.SESSIONS_PER_PERSON
+    if not most:
+        return 0
+    others = UserSession.objects.filter(user=user).exclude(session_key=keep or "")
+    rows = list(others.order_by("-last_seen_at", "-pk")[most - 1 :])
     end_rows(rows)
     return len(rows)
 

@@ -161,19 +161,23 @@ class SessionViewSet(PersonsOwn, mixins.ListModelMixin, viewsets.GenericViewSet[
         operation_id="account_sessions_end",
         summary="End a session and its tokens",
         parameters=[OpenApiParameter("id", int, OpenApiParameter.PATH)],
-        responses={204: None},
+        responses={204: None, 403: AGAIN},
     )
     def destroy(self, request: Request, pk: str) -> Response:
+        """Needs a password, factor or sign-on of the last five minutes."""
+        require_confirmed(request)
         end_session(user=self.person, session_id=pk)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(
         operation_id="account_sessions_end_others",
         summary="End all other sessions",
-        responses={200: EndedSerializer},
+        responses={200: EndedSerializer, 403: AGAIN},
         examples=[OpenApiExample("Two were open", value={"ended": 2})],
     )
     def end_others(self, request: Request) -> Response:
+        """Needs a password, factor or sign-on of the last five minutes."""
+        require_confirmed(request)
         return Response({"ended": end_other_sessions(user=self.person, keep=self._current())})
 
 

@@ -69,6 +69,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         _("muted notifications"), default=list, blank=True, editable=False
     )
     """Kinds of `accounts.notifications` this person does not want; new kinds are wanted."""
+    factor_due = models.BooleanField(
+        _("has to set up a second factor"), default=False, editable=False
+    )
+    """After an operator has taken the lost ones away; a new one ends it."""
     closed_at = models.DateTimeField(_("closed"), null=True, editable=False)
     """When the person closed the account: the row stays for what refers to it, nameless."""
 
@@ -81,6 +85,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         verbose_name = _("user")
         verbose_name_plural = _("users")
+        permissions = (("reset_factors", _("Can take away lost second factors")),)
         constraints = (models.UniqueConstraint(Lower("email"), name="user_email_once"),)
 
     def __str__(self) -> str:

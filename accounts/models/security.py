@@ -31,6 +31,7 @@ class SecurityEvent(models.Model):
         FACTOR_ADDED = "factor_added", _("Second factor added")
         FACTOR_REMOVED = "factor_removed", _("Second factor removed")
         CODES_RENEWED = "codes_renewed", _("Recovery codes made anew")
+        FACTORS_RESET = "factors_reset", _("Second factors reset by an operator")
         PASSWORD_CHANGED = "password_changed", _("Password changed")
         PASSWORD_RESET = "password_reset", _("Password reset by mail")
         EMAIL_CONFIRMED = "email_confirmed", _("E-mail address confirmed")

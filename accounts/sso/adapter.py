@@ -19,6 +19,7 @@ from accounts.sso.directory import Connection, directory, parse_id
 from accounts.sso.errors import SsoClosed, SsoOnlyToSignIn, SsoRefused
 from accounts.sso.fetching import GuardedSession
 from accounts.sso.linking import admit_identity
+from accounts.sso.tokens import check_age
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class SsoAccountAdapter(DefaultSocialAccountAdapter):
         try:
             if sociallogin.state.get("process") != AuthProcess.LOGIN:
                 raise SsoOnlyToSignIn
+            check_age(sociallogin.claims, connection.max_age)
             link = _admit(connection, sociallogin)
         except SsoRefused as error:
             self._refuse(request, sociallogin, connection, error)

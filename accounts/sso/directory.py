@@ -25,6 +25,8 @@ class Connection:
     scopes: tuple[str, ...]
     role_claim: str
     domains: frozenset[str]
+    max_age: int
+    """Seconds after which its people have to show the provider again that it is they."""
 
     def vouches_for(self, email: str) -> bool:
         return domain_of(email) in self.domains

@@ -59,6 +59,20 @@ class SsoDisabledPerson(SsoRefused):
     text = _("This account is disabled.")
 
 
+class SsoStale(SsoRefused):
+    """The provider asked the person longer ago than the connection allows."""
+
+    code = "sso_stale"
+    text = _("Your organization's provider has not asked for a long time who you are. Try again.")
+
+
+class SsoBrowserOnly(SsoRefused):
+    """The redirect flow keeps its state in a browser's session; a program has none."""
+
+    code = "sso_browser_only"
+    text = _("Programs bring an ID token; the redirect is for pages.")
+
+
 class SsoOnlyToSignIn(SsoRefused):
     """allauth's other uses of a provider: connecting to the account that is signed in."""
 

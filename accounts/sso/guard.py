@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import record_authentication
+from allauth.account.internal.flows.reauthentication import get_reauthentication_flows
 from allauth.account.internal.stagekit import clear_login
 from allauth.core import context
-from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.core.exceptions import ImmediateHttpResponse, ReauthenticationRequired
 from allauth.core.internal.httpkit import is_headless_request
 from allauth.headless.internal.restkit.response import ErrorResponse
 from django.contrib import messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -21,10 +23,11 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.mail import address
 from accounts.models import User
+from accounts.reauthentication import recently_confirmed
 from accounts.sso.directory import Connection, directory
 from accounts.sso.errors import SsoClosed
-from accounts.sso.sessions import KEY, mark_of, mark_session
-from accounts.sso.tokens import vouches_for_factor
+from accounts.sso.sessions import mark_of, mark_session, unmark_session
+from accounts.sso.tokens import Claims, asked_at
 
 REQUIRED = _("Your organization asks you to sign in through its own sign-in.")
 
@@ -46,10 +49,11 @@ class SsoGuard(DefaultAccountAdapter):
             return refused
         login = (kwargs.get("signal_kwargs") or {}).get("sociallogin")
         if login is not None:
-            mark_session(request, login.connection, factor=vouches_for_factor(login.claims))
+            mark_session(request, login.connection, login.claims)
+            _record_asking(request, user, login.claims)
             directory().enter(request.session, login.connection)
             return None
-        request.session.pop(KEY, None)
+        unmark_session(request)
         if demanded_of(user) is None:
             return None
         clear_login(request)
@@ -68,6 +72,29 @@ class SsoGuard(DefaultAccountAdapter):
                 self.logout(request)
                 return _refuse(request)
         return answer
+
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """Allauth lets people pass who have neither password nor factor: they go to the provider.
+
+        Raises ReauthenticationRequired, as it does itself where it asks; PermissionDenied for who
+        came in by something they have taken away since, and can show nothing else.
+        """
+        required: bool = super().is_reauthentication_required(app=app, **kwargs)
+        request = context.request
+        if required and not get_reauthentication_flows(request.user):
+            if recently_confirmed(request):
+                return False
+            if mark_of(request.session) is None:
+                raise PermissionDenied(gettext("Set a password by mail first."))
+            raise ReauthenticationRequired
+        return required
+
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        if methods or mark_of(context.request.session) is None:
+            return methods
+        way = {"description": gettext("Sign in with your organization"), "id": "sso_confirm"}
+        return [way | {"url": reverse("sso_confirm")}]
 
     def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
         """The visitor is told the same either way; the mailbox's owner learns the right way."""
@@ -94,6 +121,13 @@ class SsoGuard(DefaultAccountAdapter):
         if isinstance(acting, User) and (demanded_of(acting) or directory().enforced_for(cleaned)):
             raise ValidationError(REQUIRED, code="sso_required")
         return cleaned
+
+
+def _record_asking(request: HttpRequest, user: User, claims: Claims) -> None:
+    """A provider that has just asked the person confirms them as a password typed here would."""
+    asked = asked_at(claims)
+    if asked is not None:
+        record_authentication(request, user, "socialaccount", reauthenticated=True, at=asked)
 
 
 def _send_there(request: HttpRequest, user: User) -> HttpResponse:

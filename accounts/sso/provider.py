@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from allauth.account.models import EmailAddress
+from allauth.headless.internal.restkit.response import ErrorResponse
 from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.helpers import render_authentication_error
 from allauth.socialaccount.models import SocialLogin, SocialToken
@@ -13,12 +14,14 @@ from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
 from accounts.sso.directory import Connection
 from accounts.sso.discovery import Discovery, fetch_discovery
+from accounts.sso.errors import SsoBrowserOnly
 from accounts.sso.fetching import fetch_json
 from accounts.sso.tokens import (
     Claims,
@@ -34,6 +37,12 @@ from accounts.sso.tokens import (
 def callback_url(connection_id: UUID) -> str:
     """What a provider has to know as the redirect address of a connection."""
     path = reverse("openid_connect_callback", kwargs={"provider_id": connection_id})
+    return f"{settings.PUBLIC_URL}{path}"
+
+
+def logout_url(connection_id: UUID) -> str:
+    """Where a provider may end sessions: its `backchannel_logout_uri` of this client."""
+    path = reverse("sso_provider_logout", kwargs={"provider_id": connection_id})
     return f"{settings.PUBLIC_URL}{path}"
 
 
@@ -127,6 +136,11 @@ class SsoProvider(OpenIDConnectProvider):
         params: dict[str, str] = super().get_pkce_params()
         return params | {"nonce": nonce_of(params["code_verifier"])}
 
+    def get_auth_params(self) -> dict[str, str]:
+        """The provider asks anew whom it has not asked for as long as the connection allows."""
+        params: dict[str, str] = super().get_auth_params()
+        return params | {"max_age": str(self.app.connection.max_age)}
+
     def get_auth_params_from_request(self, request: HttpRequest, action: str) -> dict[str, str]:
         """Nothing of the address: whoever wrote the link could have changed the request."""
         params: dict[str, str] = self.get_auth_params()
@@ -142,16 +156,19 @@ class SsoProvider(OpenIDConnectProvider):
     ) -> HttpResponse:
         """Off to the provider, from a page by a page of our own.
 
-        Browsers apply our `form-action` to where a form's answer redirects to as well. A form of
-        the headless API gets the redirect: its page has a policy of its own.
+        Browsers apply our `form-action` to where a form's answer redirects to as well. For a
+        program there is no way back: its state would stay in a session that no browser has.
         """
+        if kwargs.get("headless"):
+            refused = ValidationError(SsoBrowserOnly.text, code=SsoBrowserOnly.code)
+            return ErrorResponse(request, exception=refused, status=403)
         try:
             answer = super().redirect(request, process, next_url, **kwargs)
         except OAuth2Error as error:
             refusal: HttpResponse = render_authentication_error(request, self, exception=error)
             return refusal
         target = answer.headers.get("Location")
-        if target is None or kwargs.get("headless"):
+        if target is None:
             return answer
         page = render(request, "accounts/sso_leaving.html", {"target": target, "name": self.name})
         page.headers["Cache-Control"] = "no-store"

@@ -10,14 +10,17 @@ import base64
 import hashlib
 import hmac
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import jwt
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+from django.conf import settings
 from django.core.cache import cache
 
 from accounts.sso.directory import Connection
 from accounts.sso.discovery import Discovery, fetch_keys
+from accounts.sso.errors import SsoStale
 
 ALGORITHMS = {
     "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
@@ -45,6 +48,18 @@ def read_id_token(token: object, connection: Connection, found: Discovery) -> Cl
     """
     if not isinstance(token, str):
         raise OAuth2Error("There is no ID token.")
+    claims = read_signed(token, connection, found, ("iss", "sub", "aud", "exp", "iat"))
+    if "events" in claims:
+        raise OAuth2Error("The token tells of an event and signs nobody in.")
+    _check_party(claims, connection.client_id)
+    asked_at(claims)
+    return claims
+
+
+def read_signed(
+    token: str, connection: Connection, found: Discovery, required: Sequence[str]
+) -> Claims:
+    """The claims of any token of this provider for this client, in time. Raises OAuth2Error."""
     try:
         header = jwt.get_unverified_header(token)
         key, algorithm = _key_for(header, found.jwks_uri)
@@ -55,11 +70,10 @@ def read_id_token(token: object, connection: Connection, found: Discovery) -> Cl
             audience=connection.client_id,
             issuer=found.issuer,
             leeway=LEEWAY,
-            options={"require": ["iss", "sub", "aud", "exp", "iat"]},
+            options={"require": list(required)},
         )
     except (jwt.PyJWTError, ValueError, TypeError, KeyError) as error:
-        raise OAuth2Error(f"The ID token is not valid: {type(error).__name__}.") from error
-    _check_party(claims, connection.client_id)
+        raise OAuth2Error(f"The token is not valid: {type(error).__name__}.") from error
     return claims
 
 
@@ -75,6 +89,8 @@ def _key_for(header: dict[str, Any], jwks_uri: str) -> tuple[Any, str]:
 
 def _suits(key: dict[str, Any], algorithm: object, kid: object) -> bool:
     if key.get("use", "sig") != "sig" or key.get("alg", algorithm) != algorithm:
+        return False
+    if str(algorithm).startswith("RS") and not settings.SSO_RSA_PKCS1:
         return False
     named = key.get("kid") == kid if kid is not None else True
     return named and algorithm in ALGORITHMS.get(str(key.get("kty")), ())
@@ -130,6 +146,31 @@ def merge_userinfo(claims: Claims, told: Claims) -> Claims:
     if told.get("sub") != claims["sub"]:
         raise OAuth2Error("The provider answered about somebody else.")
     return told | claims
+
+
+def asked_at(claims: Claims) -> float | None:
+    """When the provider asked the person (`auth_time`), in seconds; None: it does not say.
+
+    Raises OAuth2Error for what is no time or has not come yet.
+    """
+    said = claims.get("auth_time")
+    if said is None:
+        return None
+    if isinstance(said, bool) or not isinstance(said, int | float):
+        raise OAuth2Error("The ID token names no time of sign-in.")
+    if not 0 < said <= time.time() + LEEWAY:
+        raise OAuth2Error("The ID token was made before its sign-in.")
+    return float(said)
+
+
+def check_age(claims: Claims, max_age: int) -> None:
+    """Raises SsoStale. A provider that says nothing is believed: the session ends in time anyway.
+
+    OpenID Connect Core, 3.1.3.7 (13): it was asked with `max_age`.
+    """
+    asked = asked_at(claims)
+    if asked is not None and time.time() - asked > max_age + LEEWAY:
+        raise SsoStale
 
 
 def vouches_for_factor(claims: Claims) -> bool:

@@ -1,5 +1,7 @@
 """The personal centre and its API: one's own account, nobody else's."""
 
+from datetime import timedelta
+
 import pytest
 from allauth.usersessions.models import UserSession
 from django.db import DatabaseError, transaction
@@ -120,7 +122,10 @@ def test_a_session_is_ended_from_another_device_with_its_tokens_at_once(page, pe
     listed = page.get("/account/sessions/").content.decode()
     assert f"/account/sessions/{row.pk}/end/" in listed
 
-    page.post(f"/account/sessions/{row.pk}/end/")
+    asked = page.post(f"/account/sessions/{row.pk}/end/")
+    assert asked.url.startswith("/accounts/reauthenticate/")
+    assert program.allowed()
+    page.post(asked.url, {"password": PASSWORD})
 
     assert not program.allowed()
     assert program.renew().status_code == 400
@@ -134,6 +139,10 @@ def test_a_program_sees_and_ends_the_others(program, person, page):
     assert [row["current"] for row in rows].count(True) == 1
     assert len(rows) == 3
 
+    refused = program.api().delete(f"{ACCOUNT}sessions/")
+    assert (refused.status_code, refused.json()["code"]) == (403, "reauthentication_required")
+    assert second.allowed()
+    program.reauthenticate()
     answer = program.api().delete(f"{ACCOUNT}sessions/")
 
     assert answer.json() == {"ended": 2}
@@ -145,6 +154,7 @@ def test_a_program_sees_and_ends_the_others(program, person, page):
 def test_somebody_elses_session_is_not_there(program):
     other = Program(UserFactory())
     row = UserSession.objects.get(user=other.user)
+    program.reauthenticate()
 
     answer = program.api().delete(f"{ACCOUNT}sessions/{row.pk}/")
 
@@ -152,6 +162,49 @@ def test_somebody_elses_session_is_not_there(program):
     assert other.allowed()
     listed = program.api().get(f"{ACCOUNT}sessions/").json()["results"]
     assert row.pk not in [each["id"] for each in listed]
+
+
+@pytest.mark.parametrize("path", ["sessions/{pk}/", "sessions/"])
+def test_a_stolen_token_ends_no_session(program, person, path):
+    other = Program(person, agent="cli/2")
+    row = UserSession.objects.get(user_agent="cli/2")
+
+    answer = program.api().delete(ACCOUNT + path.format(pk=row.pk))
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "reauthentication_required")
+    assert other.allowed()
+
+
+def test_the_page_ends_all_others_only_after_the_password(page, program):
+    asked = page.post("/account/sessions/end/")
+    assert program.allowed()
+
+    page.post(asked.url, {"password": PASSWORD})
+
+    assert not program.allowed()
+    assert page.get("/account/").status_code == 200
+
+
+def test_a_person_has_so_many_sessions_and_the_oldest_ends(person, settings):
+    settings.SESSIONS_PER_PERSON = 2
+    first, second = Program(person, agent="cli/1"), Program(person, agent="cli/2")
+    second.api().get(ACCOUNT)
+    UserSession.objects.filter(user_agent="cli/2").update(last_seen_at=now() - timedelta(hours=1))
+    stranger = Program(UserFactory())
+
+    third = Program(person, agent="cli/3")
+
+    assert [first.allowed(), second.allowed(), third.allowed()] == [True, False, True]
+    assert stranger.allowed()
+    assert SecurityEvent.objects.filter(kind="session_ended", user_id=person.pk).count() == 1
+
+
+def test_without_a_limit_there_are_as_many_as_one_likes(person, settings):
+    settings.SESSIONS_PER_PERSON = 0
+
+    programs = [Program(person) for _ in range(3)]
+
+    assert all(each.allowed() for each in programs)
 
 
 def test_a_new_password_ends_every_other_session(page, person, program):

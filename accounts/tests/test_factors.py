@@ -14,6 +14,7 @@ from allauth.mfa.totp.internal.auth import (
     yield_hotp_counters_from_time,
 )
 from django.core.management import call_command
+from rest_framework.test import APIClient
 
 from accounts.models import SecurityEvent
 from accounts.tests.factories import PASSWORD, UserFactory
@@ -124,7 +125,7 @@ def test_the_question_costs_one_query_a_request(client, strict, django_assert_ma
 
 @pytest.fixture
 def operator(client, settings):
-    settings.STAFF_SECOND_FACTOR = True
+    settings.REQUIRE_SECOND_FACTOR = "staff"
     user = UserFactory(is_staff=True, is_superuser=True)
     client.force_login(user)
     return user
@@ -154,11 +155,62 @@ def test_with_one_the_console_opens(client, operator):
     assert client.get("/admin/accounts/user/").status_code == 200
 
 
-def test_production_asks_operators_by_default():
-    from config.settings import base  # noqa: PLC0415
+# -- for everyone
 
-    assert base.PRODUCTION is False
-    assert base.STAFF_SECOND_FACTOR is False
+
+@pytest.fixture
+def everyone(settings):
+    settings.REQUIRE_SECOND_FACTOR = "everyone"
+    return OrganizationFactory(name="Easy")
+
+
+def test_everyone_is_led_to_set_one_up_and_gets_on_with_it(client, everyone):
+    user = person_in(everyone, "member")[0]
+    client.force_login(user)
+
+    page = client.get("/")
+    led = client.get("/", follow=True)
+
+    assert (page.status_code, page.url) == (302, "/accounts/2fa/")
+    assert "A second factor is asked of you here" in led.content.decode()
+    assert client.get("/account/").status_code == 200
+    add_totp(user)
+    assert client.get("/").status_code == 200
+
+
+def test_a_program_of_a_person_without_one_is_told_so(everyone):
+    user = person_in(everyone, "owner")[0]
+    program = Program(user)
+
+    answer = program.api().get("/api/v1/members/")
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "second_factor_required")
+    assert program.allowed()
+    add_totp(user)
+    assert program.api().get("/api/v1/members/").status_code == 200
+
+
+def test_keys_go_on_whatever_is_asked_of_everyone(everyone):
+    person_in(everyone, "owner")
+    token = key_in(everyone, "workflow.view")
+
+    answer = APIClient().get("/api/v1/workflows/", headers={"Authorization": f"Bearer {token}"})
+
+    assert answer.status_code == 200
+
+
+def test_operators_are_of_everyone(client, everyone):
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+
+    assert client.get("/admin/", follow=True).request["PATH_INFO"] == "/accounts/2fa/"
+
+
+@pytest.mark.parametrize("asked", ["none", "staff"])
+def test_members_are_asked_where_their_organization_or_everyone_is(client, settings, asked):
+    settings.REQUIRE_SECOND_FACTOR = asked
+    client.force_login(person_in(OrganizationFactory(), "member")[0])
+
+    assert client.get("/").status_code == 200
 
 
 # -- signing in with one

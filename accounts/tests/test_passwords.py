@@ -1,7 +1,11 @@
 """Which passwords are refused, and how they are kept."""
 
 import hashlib
+import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from aiohttp import web
@@ -9,6 +13,7 @@ from django.contrib.auth.hashers import identify_hasher, make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 
+from accounts.breaches import leaked
 from accounts.models import User
 from accounts.tests.factories import PASSWORD, UserFactory
 from core.tests.servers import LocalServer
@@ -74,8 +79,8 @@ def test_the_words_of_the_sign_up_form_are_refused_at_once(client):
     assert not User.objects.exists()
 
 
-def ask(settings, url):
-    settings.BREACHED_PASSWORDS_URL = url
+def ask(settings, url="", path=""):
+    settings.BREACHED_PASSWORDS_URL, settings.BREACHED_PASSWORDS_LIST = url, str(path)
     settings.AUTH_PASSWORD_VALIDATORS = [
         *settings.AUTH_PASSWORD_VALIDATORS,
         {"NAME": "accounts.passwords.BreachedValidator"},
@@ -113,6 +118,102 @@ def test_a_service_that_fails_keeps_nobody_out(person, settings, caplog, trouble
         validate_password(PASSWORD, person)
 
     assert "cannot be looked up" in caplog.text
+
+
+@pytest.mark.parametrize("trouble", ["down", "error", "no file"])
+def test_strictly_nobody_gets_a_password_that_was_not_looked_up(
+    client, settings, tmp_path, trouble
+):
+    async def fail(request):
+        return web.Response(status=503)
+
+    settings.BREACHED_PASSWORDS_STRICT = True
+    sent = {"name": "Mei", "email": "mei@example.com", "password1": PASSWORD, "password2": PASSWORD}
+    with LocalServer(fail) as server:
+        if trouble == "no file":
+            ask(settings, path=tmp_path / "missing.txt")
+        else:
+            ask(settings, server.url if trouble == "error" else "http://127.0.0.1:9")
+        page = client.post("/accounts/signup/", sent)
+
+    assert "cannot be checked" in page.content.decode()
+    assert not User.objects.exists()
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """Of 500 passwords every other one, as Pwned Passwords are downloaded: ordered, with counts."""
+    words = [f"pass-phrase-{number}" for number in range(500)]
+    lines = sorted(hashlib.sha1(word.encode()).hexdigest().upper() for word in words[::2])
+    path = tmp_path / "leaked.txt"
+    path.write_text("".join(f"{line}:{number}\r\n" for number, line in enumerate(lines, 1)))
+    return path, words
+
+
+def test_a_list_here_is_searched_and_nothing_leaves(person, settings, listed):
+    path, words = listed
+    ask(settings, path=path)
+
+    assert [leaked(word) for word in words] == [True, False] * 250
+    assert leaked("") is False
+    with pytest.raises(ValidationError, match="data leak"):
+        validate_password(words[0], person)
+
+
+@pytest.mark.parametrize("content", ["", "\n", "F" * 40, "x" * 5000])
+def test_a_list_that_is_odd_is_survived(settings, tmp_path, content):
+    (tmp_path / "odd.txt").write_text(content)
+    ask(settings, path=tmp_path / "odd.txt")
+
+    assert leaked("pass-phrase") is False
+
+
+def test_what_the_list_does_not_know_the_service_may(settings, listed):
+    path, words = listed
+    with leaks("only-the-service") as server:
+        ask(settings, f"{server.url}/range/", path)
+        assert [leaked("only-the-service"), leaked(words[0]), leaked(words[1])] == [
+            True, True, False,
+        ]  # fmt: skip
+
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("set_to", "expected"),
+    [
+        ({"PRODUCTION": "1"}, [True, "staff", "https://api.pwnedpasswords.com/range/"]),
+        ({"PRODUCTION": "1", "BREACHED_PASSWORDS_URL": ""}, [False, "staff", ""]),
+        ({"PRODUCTION": "1", "BREACHED_PASSWORDS_LIST": "/srv/l.txt"}, [True, "staff", ""]),
+        ({"PRODUCTION": "1", "STAFF_SECOND_FACTOR": "0"}, [True, "none", None]),
+        ({"STAFF_SECOND_FACTOR": "1"}, [False, "staff", ""]),
+        ({"REQUIRE_SECOND_FACTOR": "everyone"}, [False, "everyone", ""]),
+        ({}, [False, "none", ""]),
+        ({"REQUIRE_SECOND_FACTOR": "some"}, None),
+    ],
+)
+def test_what_production_asks_for_by_default(set_to, expected):
+    """In a process of its own: settings are read once. None: it does not start, or no matter."""
+    told = (
+        "import json; from config.settings import sign_in as read;"
+        "print(json.dumps([any('Breached' in row['NAME'] for row in read.AUTH_PASSWORD_VALIDATORS),"
+        "read.REQUIRE_SECOND_FACTOR, read.BREACHED_PASSWORDS_URL]))"
+    )
+    around = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-c", told],
+        env=around | set_to,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+    if expected is None:
+        assert b"ImproperlyConfigured" in done.stderr
+        return
+    found = json.loads(done.stdout)
+    assert found[:2] == expected[:2]
+    assert expected[2] in {None, found[2]}
 
 
 def test_passwords_are_kept_with_argon2_and_older_hashes_renewed_at_sign_in(client, settings):

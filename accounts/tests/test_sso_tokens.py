@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
@@ -168,3 +169,18 @@ def test_a_token_brought_along_has_to_be_fresh():
     for token, moment in (("a.b.c", time.time()), ("a.b.C", time.time()), ("x.y.z", NOW - 1000)):
         with pytest.raises(OAuth2Error):
             use_once(token, {"iat": moment})
+
+
+@pytest.mark.parametrize(
+    ("sign", "pkcs1", "enters"),
+    [("RS256", True, True), ("RS256", False, False), ("PS256", True, True), ("PS256", False, True)],
+)
+def test_the_older_padding_of_rsa_can_be_refused(client, provider, settings, sign, pkcs1, enters):
+    settings.SSO_RSA_PKCS1 = pkcs1
+    connect(provider)
+    provider.obey(claims=provider.person(GRACE), sign=sign)
+    cache.clear()  # the key set of another test
+
+    sign_on(client, provider, GRACE)
+
+    assert bool(signed_in_as(client)) is enters

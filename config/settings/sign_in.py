@@ -1,5 +1,7 @@
 """How people sign in, and what they must show: a part of `base`, read after its `.env`."""
 
+from django.core.exceptions import ImproperlyConfigured
+
 from config.env import env
 
 _PRODUCTION = env.bool("PRODUCTION", default=False)
@@ -24,14 +26,22 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "accounts.passwords.ContextWordsValidator"},
 ]
-BREACHED_PASSWORDS_URL = env.str("BREACHED_PASSWORDS_URL", default="")
-if BREACHED_PASSWORDS_URL:
+BREACHED_PASSWORDS_LIST = env.str("BREACHED_PASSWORDS_LIST", default="")
+_RANGES = "https://api.pwnedpasswords.com/range/"
+BREACHED_PASSWORDS_URL = env.str(
+    "BREACHED_PASSWORDS_URL",
+    default=_RANGES if _PRODUCTION and not BREACHED_PASSWORDS_LIST else "",
+)
+# Refuse a new password that nobody could look up; else it passes and a warning is logged.
+BREACHED_PASSWORDS_STRICT = env.bool("BREACHED_PASSWORDS_STRICT", default=False)
+if BREACHED_PASSWORDS_URL or BREACHED_PASSWORDS_LIST:
     AUTH_PASSWORD_VALIDATORS.append({"NAME": "accounts.passwords.BreachedValidator"})
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
 PASSWORD_RESET_TIMEOUT = 3600
 SESSION_COOKIE_AGE = 14 * 24 * 3600  # however busy
 SESSION_IDLE_AGE = 24 * 3600  # of rest
+SESSIONS_PER_PERSON = env.int("SESSIONS_PER_PERSON", default=50)  # 0: any number
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
@@ -71,9 +81,16 @@ MFA_ADAPTER = "accounts.adapter.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_TOLERANCE = 1
+MFA_RECOVERY_CODES_SHOW_ONCE = True  # hashed from then on (accounts/recovery.py)
 # Browsers make keys on https:// and on localhost alone; without TLS the latter is what is meant.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _HTTPS
-STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=_PRODUCTION)
+# Of whom the installation asks a second factor; organizations may ask their own people for more.
+REQUIRE_SECOND_FACTOR = env.str(
+    "REQUIRE_SECOND_FACTOR",
+    default="staff" if env.bool("STAFF_SECOND_FACTOR", default=_PRODUCTION) else "none",
+)
+if REQUIRE_SECOND_FACTOR not in {"none", "staff", "everyone"}:
+    raise ImproperlyConfigured("REQUIRE_SECOND_FACTOR is none, staff or everyone.")
 USERSESSIONS_ADAPTER = "accounts.adapter.SessionsAdapter"
 HEADLESS_TOKEN_STRATEGY = "accounts.strategy.TokenStrategy"  # nosec B105 # a class
 HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = 300
@@ -92,4 +109,6 @@ SOCIALACCOUNT_LOGIN_ON_GET = False  # nobody is signed in by following a link
 SOCIALACCOUNT_STORE_TOKENS = False
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # accounts/sso/linking.py decides, by proven domains
 SSO_RATE_LIMITS = {"sso_start": "20/m/ip"}
+# RS256 and its kin of providers: OpenID Connect has each know RS256, and many know no other.
+SSO_RSA_PKCS1 = env.bool("SSO_RSA_PKCS1", default=True)
 SSO_PROOF_URL = "https://{domain}/.well-known/loomwork-domain.txt"

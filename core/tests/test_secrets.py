@@ -1,13 +1,16 @@
 """Secrets at rest: what the column holds, who may open it, and how keys are changed."""
 
+import base64
 import copy
 import json
+import os
 import pickle
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django import forms
 from django.apps import apps
 from django.core import serializers
@@ -74,7 +77,7 @@ def test_a_secret_comes_back_and_the_column_does_not_hold_it(model: Any) -> None
     row = model.objects.create(secret=CANARY)
     assert row.secret.reveal() == CANARY
     assert model.objects.get(pk=row.pk).secret.reveal() == CANARY
-    assert stored(row).startswith(FIRST.partition(":")[0] + ":")
+    assert stored(row).startswith("A256GCM:" + FIRST.partition(":")[0] + ":")
     assert CANARY not in stored(row)
 
 
@@ -226,8 +229,46 @@ def test_rotation_moves_every_row_to_the_first_key(model: Any, settings: Setting
     assert list(rotate(field, batch=10)) == [(5, 0)]
     settings.SECRET_KEYS = SECOND
     for number, row in enumerate(rows):
-        assert stored(row).startswith(SECOND.partition(":")[0] + ":")
+        assert stored(row).startswith("A256GCM:" + SECOND.partition(":")[0] + ":")
         assert model.objects.get(pk=row.pk).secret.reveal() == f"{CANARY}-{number}"
+
+
+def sealed_as_before(row: Any, text: str) -> str:
+    """What was stored before the algorithm was named: `key id:base64`, bound to the place alone."""
+    key_id, _, encoded = FIRST.partition(":")
+    nonce = os.urandom(12)
+    place = f"core_vault|secret|{row.pk}".encode()
+    sealed = nonce + AESGCM(base64.b64decode(encoded)).encrypt(nonce, text.encode(), place)
+    return f"{key_id}:{base64.b64encode(sealed).decode()}"
+
+
+def test_the_older_form_opens_and_is_renewed_under_the_same_key(model: Any) -> None:
+    row = model.objects.create(secret="x" * 20)
+    overwrite(row, sealed_as_before(row, CANARY))
+    assert model.objects.get(pk=row.pk).secret.reveal() == CANARY
+
+    assert list(rotate(model._meta.get_field("secret"))) == [(1, 1)]
+
+    assert stored(row).startswith("A256GCM:")
+    assert model.objects.get(pk=row.pk).secret.reveal() == CANARY
+    assert list(rotate(model._meta.get_field("secret"))) == [(1, 0)]
+
+
+@pytest.mark.parametrize("name", ["A128GCM", "none", "a256gcm", "A256GCM:A256GCM", " A256GCM"])
+def test_an_algorithm_nobody_taught_opens_nothing(model: Any, name: str) -> None:
+    row = model.objects.create(secret=CANARY)
+    overwrite(row, stored(row).replace("A256GCM", name))
+
+    with pytest.raises(SecretUnreadable):
+        model.objects.get(pk=row.pk).secret.reveal()
+
+
+def test_the_name_of_the_algorithm_cannot_be_taken_off(model: Any) -> None:
+    row = model.objects.create(secret=CANARY)
+    overwrite(row, stored(row).removeprefix("A256GCM:"))
+
+    with pytest.raises(SecretUnreadable):
+        model.objects.get(pk=row.pk).secret.reveal()
 
 
 def test_the_command_rotates_every_model_and_prints_counts_alone(

@@ -12,13 +12,15 @@ from accounts.sso.sessions import end_sessions
 from core.errors import Conflict, InvalidInput, NotFound
 from orgs.access import Actor, require
 from orgs.actions.rows import note
-from orgs.actions.sso_domains import forget_proofs
+from orgs.actions.sso_domains import bind_people, forget_proofs
 from orgs.errors import SsoDomainUnproven, SsoProviderUnfit
 from orgs.models import Role, SsoConnection
+from orgs.models.sso import LONGEST_HOURS
 
 _TEXTS = {"name": 80, "issuer": 300, "client_id": 200, "scopes": 200, "role_claim": 80}
 _IN_TRAIL = (
     "name", "issuer", "client_id", "scopes", "role_claim", "role_map", "default_role", "enforced",
+    "max_age_hours",
 )  # fmt: skip
 _SAVED = (*_IN_TRAIL, "client_secret", "updated_at")
 MOST_GROUPS = 200
@@ -28,7 +30,7 @@ MOST_GROUPS = 200
 def create_connection(
     *, actor: Actor, name: str, issuer: str, client_id: str, **options: Any
 ) -> SsoConnection:
-    """`options`: client_secret, scopes, role_claim, role_map, default_role.
+    """`options`: client_secret, scopes, role_claim, role_map, default_role, max_age_hours.
 
     Nobody can sign in by it before a domain is proven. Raises InvalidInput, Conflict.
     """
@@ -46,10 +48,13 @@ def update_connection(*, actor: Actor, connection_id: UUID, **changes: Any) -> S
 
     Another issuer is another authority: links, sessions and proofs of domains end with the old
     one, or whoever may edit this could let his own provider speak for the organization's owners.
+    Sessions end where the time to the provider's next question is made shorter, and those of its
+    people that another way has made where it becomes the only one.
     """
     require(actor, "org.manage")
     row = _locked(actor, connection_id)
     before, client_id, issuer = _shown(row), row.client_id, row.issuer
+    enforced, hours = row.enforced, row.max_age_hours
     _fill(row, changes)
     if row.enforced and not row.domains.filter(verified_at__isnull=False).exists():
         raise SsoDomainUnproven("Prove a domain before you make this sign-in the only one.")
@@ -58,6 +63,10 @@ def update_connection(*, actor: Actor, connection_id: UUID, **changes: Any) -> S
         forget_proofs(row)
     if (issuer, client_id) != (row.issuer, row.client_id):
         release_all(row.pk)
+    if row.max_age_hours < hours:
+        end_sessions(row.pk)
+    if row.enforced and not enforced:
+        bind_people(row)
     after = _shown(row)
     changed = {name: after[name] for name in after if after[name] != before[name]}
     if changes.get("client_secret"):
@@ -78,6 +87,8 @@ def switch_connection(*, actor: Actor, connection_id: UUID, enabled: bool) -> Ss
     row.save(update_fields=["enabled", "updated_at"])
     if not enabled:
         end_sessions(row.pk)
+    elif row.enforced:
+        bind_people(row)
     _note("orgs.sso.enabled" if enabled else "orgs.sso.disabled", actor, row)
     return row
 
@@ -154,6 +165,7 @@ def _fill(row: SsoConnection, given: Mapping[str, Any]) -> None:
         "role_map": _role_map,
         "default_role": _role,
         "enforced": bool,
+        "max_age_hours": _hours,
     }
     for name in readers.keys() & given.keys():
         setattr(row, name, readers[name](given[name]))
@@ -185,6 +197,12 @@ def _role(value: Any) -> str:
     if role == Role.OWNER:
         raise InvalidInput("An identity provider never makes owners.", role=role)
     return role
+
+
+def _hours(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LONGEST_HOURS:
+        raise InvalidInput("This is no number of hours that fits.", most=LONGEST_HOURS)
+    return value
 
 
 def _role_map(value: Any) -> dict[str, str]:

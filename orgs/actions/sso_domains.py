@@ -10,14 +10,17 @@ from uuid import UUID
 import idna
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.timezone import now
 
+from accounts.models import User
+from accounts.sso.sessions import end_other_ways
 from core.errors import Conflict, DomainError, InvalidInput, NotFound
 from core.http import send
 from orgs.access import Actor, require
 from orgs.actions.rows import note
 from orgs.errors import SsoDomainTaken, SsoDomainUnproven
-from orgs.models import SsoConnection, SsoDomain
+from orgs.models import Membership, SsoConnection, SsoDomain
 
 PREFIX = "loomwork-domain="
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -89,6 +92,27 @@ def forget_proofs(connection: SsoConnection) -> None:
     connection.save(update_fields=["enforced", "updated_at"])
 
 
+def bind_people(connection: SsoConnection) -> None:
+    """Where it is the only way in: end what its people have open by another, owners apart."""
+    proven = connection.domains.filter(verified_at__isnull=False)
+    named = Q()
+    for domain in proven.values_list("domain", flat=True):
+        for spelt in _spellings(domain):
+            named |= Q(email__iendswith=f"@{spelt}")
+    if not named:
+        return
+    owners = Membership.objects.owners_of(connection.organization_id).values("user_id")
+    end_other_ways(connection.pk, User.objects.filter(named).exclude(pk__in=owners))
+
+
+def _spellings(domain: str) -> set[str]:
+    """As it is stored, and as people may have typed it."""
+    try:
+        return {domain, idna.decode(domain)}
+    except idna.IDNAError:
+        return {domain}
+
+
 def read_domain(text: str) -> str:
     """In lower case and in ASCII (IDNA 2008). Raises InvalidInput."""
     text = text.strip().lower().removesuffix(".")
@@ -140,6 +164,8 @@ def _mark_verified(actor: Actor, seen: SsoDomain, event: str) -> SsoDomain:
         raise SsoDomainTaken(
             "This domain has been proven for another connection.", domain=row.domain
         ) from None
+    if row.connection.enforced and row.connection.enabled:
+        bind_people(row.connection)
     _note(event, actor, row)
     return row
 

@@ -12,13 +12,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.sso.identities import identities_of
-from accounts.sso.provider import callback_url
+from accounts.sso.provider import callback_url, logout_url
 from core.schema import refusal
 from orgs import actions
 from orgs.actions.sso_domains import proof_url
 from orgs.api.access import OrgViewSet
 from orgs.api.examples import sso as examples
 from orgs.models import Role, SsoConnection, SsoDomain
+from orgs.models.sso import LONGEST_HOURS
 
 ROLES = [choice for choice in Role.choices if choice[0] != Role.OWNER]
 
@@ -44,13 +45,17 @@ class SsoConnectionSerializer(serializers.ModelSerializer[SsoConnection]):
     redirect_uri = serializers.SerializerMethodField(
         help_text="What the identity provider has to know as this client's redirect address."
     )
+    logout_uri = serializers.SerializerMethodField(
+        help_text="Where the provider may end sessions (OpenID Connect Back-Channel Logout)."
+    )
     role_map = serializers.DictField(child=serializers.CharField())
 
     class Meta:
         model = SsoConnection
         fields = (
             "id", "name", "issuer", "client_id", "secret_hint", "scopes", "role_claim", "role_map",
-            "default_role", "enabled", "enforced", "redirect_uri", "created_at", "updated_at",
+            "default_role", "max_age_hours", "enabled", "enforced", "redirect_uri", "logout_uri",
+            "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -60,6 +65,10 @@ class SsoConnectionSerializer(serializers.ModelSerializer[SsoConnection]):
     @extend_schema_field(serializers.URLField())
     def get_redirect_uri(self, row: SsoConnection) -> str:
         return callback_url(row.pk)
+
+    @extend_schema_field(serializers.URLField())
+    def get_logout_uri(self, row: SsoConnection) -> str:
+        return logout_url(row.pk)
 
 
 class ChangeConnectionSerializer(serializers.Serializer[Any]):
@@ -73,6 +82,12 @@ class ChangeConnectionSerializer(serializers.Serializer[Any]):
     role_claim = serializers.CharField(max_length=80, required=False, allow_blank=True)
     role_map = serializers.DictField(child=serializers.CharField(), required=False)
     default_role = serializers.ChoiceField(choices=ROLES, required=False)
+    max_age_hours = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=LONGEST_HOURS,
+        help_text="Between two sign-ins at the provider; sessions made by it last no longer.",
+    )
     enforced = serializers.BooleanField(required=False)
 
 

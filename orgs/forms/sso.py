@@ -6,6 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from orgs.models import Role, SsoConnection
+from orgs.models.sso import LONGEST_HOURS
 
 
 class ConnectionForm(forms.Form):
@@ -48,6 +49,14 @@ class ConnectionForm(forms.Form):
         initial=Role.MEMBER,
     )
 
+    max_age_hours = forms.IntegerField(
+        label=_("Hours until the provider is asked again"),
+        min_value=1,
+        max_value=LONGEST_HOURS,
+        initial=24,
+        help_text=_("Sessions made by this connection end then, and so do their tokens."),
+    )
+
     def clean_role_map(self) -> dict[str, str]:
         lines = [line for line in self.cleaned_data["role_map"].splitlines() if line.strip()]
         pairs = [line.rpartition("=") for line in lines]
@@ -64,7 +73,10 @@ class ChangeForm(ConnectionForm):
 
     @classmethod
     def of(cls, row: SsoConnection) -> "ChangeForm":
-        names = ("name", "issuer", "client_id", "scopes", "role_claim", "default_role", "enforced")
+        names = (
+            "name", "issuer", "client_id", "scopes", "role_claim", "default_role", "max_age_hours",
+            "enforced",
+        )  # fmt: skip
         initial: dict[str, Any] = {name: getattr(row, name) for name in names}
         initial["role_map"] = "\n".join(f"{group} = {role}" for group, role in row.role_map.items())
         return cls(initial=initial)

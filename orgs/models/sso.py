@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
@@ -12,6 +13,9 @@ from core.models import TenantModel
 from core.secrets import SecretField
 from orgs.models.members import Role
 from orgs.visibility import Place, VisibleQuerySet
+
+LONGEST_HOURS = 14 * 24
+"""No session is older anyway (SESSION_COOKIE_AGE)."""
 
 
 class SsoQuerySet(VisibleQuerySet):
@@ -36,6 +40,12 @@ class SsoConnection(TenantModel):
     default_role = models.CharField(
         _("default role"), max_length=10, choices=Role, default=Role.MEMBER
     )
+    max_age_hours = models.PositiveSmallIntegerField(
+        _("hours until the provider is asked again"),
+        default=24,
+        validators=[MinValueValidator(1), MaxValueValidator(LONGEST_HOURS)],
+    )
+    """Between two sign-ins at the provider; a session made by it lasts no longer."""
     enabled = models.BooleanField(_("enabled"), default=True)
     enforced = models.BooleanField(
         _("enforced"),

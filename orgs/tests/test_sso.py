@@ -395,16 +395,19 @@ def test_the_pages_do_the_same(owner, hosted):
         "role_claim": "groups",
         "role_map": "engineering = builder\ncn=admins,dc=x = Admin\n",
         "default_role": "guest",
+        "max_age_hours": "8",
     }
 
     client.post(reverse("sso_new"), form)
     row = SsoConnection.objects.get()
+    assert row.max_age_hours == 8
     assert row.role_map == {"engineering": "builder", "cn=admins,dc=x": "admin"}
     edit = reverse("sso_edit", args=[row.pk])
     client.post(reverse("sso_domain_new", args=[row.pk]), {"domain": "northwind.example"})
     domain = SsoDomain.objects.get()
     page = client.get(edit).content.decode()
     assert domain.token in page
+    assert f"/accounts/oidc/{row.pk}/logout/" in page
     assert "a-long-secret" not in page
     hosted["northwind.example"] = (200, domain.token)
     client.post(reverse("sso_verify", args=[domain.pk]))
@@ -468,3 +471,30 @@ def test_members_see_no_way_to_it():
     client.force_login(user)
 
     assert reverse("sso_connections") not in client.get("/").content.decode()
+
+
+@pytest.mark.parametrize("hours", [0, -1, 337, 1.5, True, "24", None])
+def test_hours_that_do_not_fit_change_nothing(owner, hours):
+    row = connection(owner)
+
+    with pytest.raises(InvalidInput):
+        actions.update_connection(actor=owner, connection_id=row.pk, max_age_hours=hours)
+
+    row.refresh_from_db()
+    assert row.max_age_hours == 24
+
+
+def test_the_api_sets_the_hours_and_the_trail_says_so(owner):
+    row = connection(owner)
+    client = APIClient()
+    client.force_authenticate(user_of(owner))
+    path = f"/api/v1/sso/connections/{row.pk}/"
+
+    answer = client.patch(path, {"max_age_hours": 6}, format="json")
+    refused = client.patch(path, {"max_age_hours": 400}, format="json")
+
+    assert (answer.status_code, answer.json()["max_age_hours"]) == (200, 6)
+    assert answer.json()["logout_uri"].endswith(f"/accounts/oidc/{row.pk}/logout/")
+    assert refused.status_code == 400
+    entry = Entry.objects.filter(action="orgs.sso.updated").get()
+    assert (entry.before["max_age_hours"], entry.after["max_age_hours"]) == (24, 6)

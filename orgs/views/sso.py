@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.sso.identities import identities_of
-from accounts.sso.provider import callback_url
+from accounts.sso.provider import callback_url, logout_url
 from core.errors import DomainError, NotFound, PermissionRefused
 from orgs import actions
 from orgs.actions.sso import find_connection
@@ -73,6 +73,7 @@ def _shown(row: SsoConnection, form: ConnectionForm) -> dict[str, Any]:
         "domain_form": DomainForm(),
         "domains": [(domain, proof_url(domain.domain)) for domain in domains],
         "redirect_uri": callback_url(row.pk),
+        "logout_uri": logout_url(row.pk),
         "secret_hint": str(row.client_secret),
     }
 

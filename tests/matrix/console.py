@@ -17,7 +17,7 @@ from tests.matrix.walking import Findings, Worlds, judge, untouched
 
 SIGN_IN = 302
 LETTERS = {"view": "v", "add": "a", "change": "c", "delete": "d"}
-SUPERUSERS_ALONE = frozenset({"auth.Group", "account.EmailAddress", "mfa.Authenticator",
+SUPERUSERS_ALONE = frozenset({"auth.Group", "account.EmailAddress",
                               "usersessions.UserSession",
                               "socialaccount.SocialAccount"})  # fmt: skip
 """Whoever writes here could become anybody: a permission of the model does not suffice."""
@@ -34,7 +34,7 @@ MODELS: dict[str, str] = {
     "accounts.TokenFamily": "v",
     "auth.Group": "vacd",
     "account.EmailAddress": "vacd",
-    "mfa.Authenticator": "vd",
+    "mfa.Authenticator": "v",
     "usersessions.UserSession": "vd",
     "socialaccount.SocialAccount": "vd",
     "orgs.Organization": "v",
@@ -77,6 +77,7 @@ MODELS: dict[str, str] = {
 }
 """Every model of the console: what a superuser may do with it (view, add, change, delete)."""
 
+_RESET = "accounts.reset_factors"
 PLACES: dict[str, tuple[int, int, int, str]] = {
     "GET /admin/": (SIGN_IN, 200, 200, ""),
     "POST /admin/": (SIGN_IN, 200, 200, ""),
@@ -84,6 +85,8 @@ PLACES: dict[str, tuple[int, int, int, str]] = {
     "POST /admin/(?P<url>.*)$": (SIGN_IN, 404, 404, ""),
     "GET /admin/<app_label>/": (SIGN_IN, 404, 404, ""),
     "POST /admin/<app_label>/": (SIGN_IN, 404, 404, ""),
+    "GET /admin/accounts/user/<object_id>/reset-factors/": (SIGN_IN, 403, 200, _RESET),
+    "POST /admin/accounts/user/<object_id>/reset-factors/": (SIGN_IN, 403, 200, _RESET),
     "GET /admin/autocomplete/": (SIGN_IN, 403, 403, ""),
     "POST /admin/autocomplete/": (SIGN_IN, 405, 405, ""),
     "GET /admin/billing/wallet/<object_id>/adjust/": (SIGN_IN, 403, 200, "billing.change_wallet"),
@@ -148,6 +151,8 @@ def _address(place: str, worlds: Worlds) -> str:
     label = kind.partition(":")[0] if kind != place else ""
     if "/billing/wallet/" in place:
         label = "billing.Wallet"
+    if "/accounts/user/" in place:
+        label = "accounts.User"
     row = _rows(label).order_by("pk").first() if label else None
     key = str(row.pk) if row is not None else routes.PLACE
     return place.replace("<object_id>", key).replace("(?P<url>.*)$", "nowhere/")

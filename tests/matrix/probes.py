@@ -86,7 +86,8 @@ def _foreign_and_none(owner: Client, worlds: Worlds, name: str, door: Door) -> l
     for pk in (theirs, _missing(theirs)):
         with undone() as seen:
             answer = ask(owner, name, door, worlds.theirs, body=worlds.ours, pk=pk)
-            echoed = rf"{pk}|{pk.replace('-', '')}" if len(pk) > 20 else f"(?<=/){pk}(?=/)"
+            short = f"(?:(?<=/)|(?<=%2F)){pk}(?=/|%2F)"
+            echoed = rf"{pk}|{pk.replace('-', '')}" if len(pk) > 20 else short
             text = re.sub(echoed, "…", settled(answer))
         found.append((answer.status_code, text, shape(seen.sql)))
     return found
