@@ -60,7 +60,7 @@ def names_read():
     """What the settings and servers take from the environment."""
     patterns = (
         r"\benv\.\w+\(\s*\"([A-Z0-9_]+)\"",
-        r"\b(?:networks|key_of)\(\"([A-Z0-9_]+)\"",
+        r"\b(?:networks|key_of|hosts|scanner)\(\"([A-Z0-9_]+)\"",
         r"\bos\.environ\.get\(\"([A-Z0-9_]+)\"",
     )
     paths = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]

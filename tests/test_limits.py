@@ -27,6 +27,7 @@ INNER = {
     # What the product keeps for itself; nobody uses more or less of it.
     "accounts.sso.fetching.LARGEST": "bytes of a provider's document",
     "accounts.views.EVENTS_PER_PAGE": "a page",
+    "accounts.breaches.LONGEST_LINE": "characters of a line in the list of leaked passwords",
     "bpm.forms.MAX_DIGITS": "what a number is written with",
     "bpm.inbox.MOST": "tasks a page lists",
     "files.scanner.LONGEST_ANSWER": "bytes of a scanner's verdict",
