@@ -85,7 +85,7 @@ class Exchange:
             await self._refuse(Refusal(500, encode(body)))
 
     async def _dispatch(self) -> None:
-        require_https(self.scope["scheme"], self.scope["headers"])
+        require_https(self.scope.get("scheme", "http"), self.scope["headers"])
         request = f"{self.scope['method']} {self.scope['path'].rstrip('/')}"
         if fixed := ROUTES.get(request):
             return await fixed(self)
