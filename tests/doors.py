@@ -132,9 +132,9 @@ DOORS: dict[str, Door] = {
     "PATCH /api/v1/account/": Door(guest=EMPTY, person=True, body=lambda w: {"name": "New"}),
     "DELETE /api/v1/account/": Door(guest=REFUSED, person=True, own=frozenset({403})),
     "GET /api/v1/account/sessions/": Door(guest=EMPTY, person=True),
-    "DELETE /api/v1/account/sessions/": Door(guest=EMPTY, person=True),
+    "DELETE /api/v1/account/sessions/": Door(person=True, own=frozenset({403})),
     "DELETE /api/v1/account/sessions/<pk>/": Door(
-        "", "session", guest=HIDDEN, person=True, own=frozenset({204, 404})
+        "", "session", person=True, own=frozenset({403})
     ),
     "GET /api/v1/account/security-events/": Door(guest=EMPTY, person=True),
     "GET /account/": Door(),
@@ -150,7 +150,7 @@ DOORS: dict[str, Door] = {
     ),
     "GET /account/sessions/": Door(),
     "POST /account/sessions/end/": Door(),
-    "POST /account/sessions/<pk>/end/": Door("", "session", own=frozenset({302, 404})),
+    "POST /account/sessions/<pk>/end/": Door("", "session", own=frozenset({302})),
     "GET /account/security-log/": Door(),
     "GET /account/close/": Door(),
     "POST /account/close/": Door(own=frozenset({302, 409})),

@@ -157,7 +157,7 @@ def elsewhere(scopes: tuple[str, ...] | None = None) -> Expected:
             return beside(name, door) or door.open
         if scopes is not None and (door.person or door.verb not in {"", *scopes}):
             return frozenset({REFUSED, HIDDEN})
-        if door.target not in {"", "trace"}:
+        if door.target not in {"", "trace", "session"}:  # asked first whether it is they
             return frozenset({HIDDEN})
         return door.own
 
