@@ -7,11 +7,11 @@
                        server.pem        what it shows as a server
                        clients.crt       by what it checks its own clients
 
-Each server believes an authority of its own, so that a certificate opens one door: Caddy's for `web`
-is nothing to the database. Key and certificate lie in one file, so that no reader finds halves of
-two. Repeatable: what is still good stays; what has lived half its life is made anew, as is an
-authority, with all it signed, when its key is gone or too little of its life is left. `--every`
-stays and looks again. Needs no settings and no secret of the product.
+Each server believes an authority of its own, so that a certificate opens one door: Caddy's for
+`web` is nothing to the database. Key and certificate lie in one file, so that no reader finds
+halves of two. Repeatable: what is still good stays; what has lived half its life is made anew, as
+is an authority, with all it signed, when its key is gone or too little of its life is left.
+`--every` stays and looks again. Needs no settings and no secret of the product.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -60,40 +61,43 @@ def make_certificates(
 
     A reader may meet an old file beside a new one while this goes on, never half a file.
     """
-    now = now or datetime.now(UTC)
-    made: list[str] = []
-    authority = _authority(folder, "authority", now, made)
+    work = _Round(folder, now or datetime.now(UTC), owners, [])
+    authority = work.authority("authority")
     for service, owner in owners.items():
         _write(folder / service / "ca.crt", _public(authority), 0o644, owner)
     for server, clients in CLIENTS.items():
-        _renew(folder, server, "server", authority, now, owners[server], made)
-        theirs = _authority(folder, f"{server}-clients", now, made)
+        work.renew(server, "server", authority)
+        theirs = work.authority(f"{server}-clients")
         _write(folder / server / "clients.crt", _public(theirs), 0o644, owners[server])
         for client in clients:
-            _renew(folder, client, server, theirs, now, owners[client], made)
-    return made
+            work.renew(client, server, theirs)
+    return work.made
 
 
-def _authority(folder: Path, name: str, now: datetime, made: list[str]) -> Pair:
-    path = folder / "authority" / f"{name}.pem"
-    found = _read(path)
-    if found is not None and found[1].not_valid_after_utc - now >= AUTHORITY_LEFT:
-        return found
-    authority = _make_authority(name, now)
-    _write(path, _pem(authority), 0o600, 0)
-    made.append(f"authority/{name}")
-    return authority
+@dataclass(frozen=True)
+class _Round:
+    folder: Path
+    now: datetime
+    owners: Mapping[str, int]
+    made: list[str]
 
+    def authority(self, name: str) -> Pair:
+        path = self.folder / "authority" / f"{name}.pem"
+        found = _read(path)
+        if found is not None and found[1].not_valid_after_utc - self.now >= AUTHORITY_LEFT:
+            return found
+        authority = _make_authority(name, self.now)
+        _write(path, _pem(authority), 0o600, 0)
+        self.made.append(f"authority/{name}")
+        return authority
 
-def _renew(
-    folder: Path, service: str, name: str, authority: Pair, now: datetime, owner: int,
-    made: list[str],
-) -> None:  # fmt: skip
-    path = folder / service / f"{name}.pem"
-    if not _is_good(_read(path), authority[1], now):
-        make = _make_server if name == "server" else _make_client
-        _write(path, _pem(make(service, authority, now)), 0o600, owner)
-        made.append(f"{service}/{name}")
+    def renew(self, service: str, name: str, authority: Pair) -> None:
+        path = self.folder / service / f"{name}.pem"
+        if not _is_good(_read(path), authority[1], self.now):
+            make = _make_server if name == "server" else _make_client
+            pair = make(service, authority, self.now)
+            _write(path, _pem(pair), 0o600, self.owners[service])
+            self.made.append(f"{service}/{name}")
 
 
 def _make_authority(name: str, now: datetime) -> Pair:
@@ -112,9 +116,7 @@ def _make_server(server: str, authority: Pair, now: datetime) -> Pair:
     names = [x509.DNSName(server), x509.DNSName("localhost")]
     loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
     key, builder = _leaf(server, authority, now, SERVER_LIFE, ExtendedKeyUsageOID.SERVER_AUTH)
-    builder = builder.add_extension(
-        x509.SubjectAlternativeName([*names, loopback]), critical=False
-    )
+    builder = builder.add_extension(x509.SubjectAlternativeName([*names, loopback]), critical=False)
     return key, builder.sign(authority[0], hashes.SHA256())
 
 

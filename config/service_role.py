@@ -58,9 +58,8 @@ def _ensure_role(cursor: Cursor[Any], role: str, password: str) -> None:
     if found and found[0]:
         raise RoleUnfitError(f"{role} is an owner or a superuser; name another.")
     # Hashed here: the server's log of statements would show it otherwise.
-    hashed = password and cursor.connection.pgconn.encrypt_password(
-        password.encode(), role.encode(), b"scram-sha-256"
-    ).decode()
+    encrypt = cursor.connection.pgconn.encrypt_password
+    hashed = password and encrypt(password.encode(), role.encode(), b"scram-sha-256").decode()
     cursor.execute(
         sql.SQL(
             "{} ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"

@@ -1,4 +1,4 @@
-"""The asynchronous server behind Caddy: `python -m config.stream --port 8000 --certificates /certs`.
+"""The asynchronous server: `python -m config.stream --port 8000 --certificates /certs`.
 
 Uvicorn reads its certificate once, when it starts. Here every connection is met with what lies in
 the folder now, as gunicorn does it, so that a certificate made anew interrupts no long answer.

@@ -1,7 +1,8 @@
 """The services of compose.yaml as processes of one machine, in place of containers.
 
 Commands and environments are those of compose.yaml; names of containers become ports of loopback,
-volumes become folders, and what is looked at every minute is looked at all the time. Every process has a `/data` and a `/certs` of its own, as in its container.
+volumes become folders, and who looks at certificates every minute looks all the time. Every process
+has a `/data` and a `/certs` of its own, as in its container.
 """
 
 import os
@@ -92,7 +93,7 @@ class Host:
             inner = {"db": 5432, "redis": 6379}.get(other, 8000)
             text = re.sub(rf"(?<=[/@]){other}:{inner}\b", f"127.0.0.1:{port}", text)
         given = self.folder / "etc" / name
-        socket_of_redis = "/tmp/redis.sock"  # noqa: S108 # nosec B108 - in its container
+        socket_of_redis = "/tmp/redis.sock"
         for inner, here in {
             "/certs": self.certs(name),
             "/etc/loomwork": given,
@@ -105,7 +106,7 @@ class Host:
         return text
 
     def mount(self, name, **changes):
-        """The files of `deploy/` that the service sees; `changes`: file to texts put in others' place."""
+        """The files of `deploy/` that the service sees; `changes`: of a file, text to another."""
         folder = self.folder / "etc" / name
         folder.mkdir(parents=True)
         swaps = {"renewing_sh": {'"$seconds"': "0.2"}, **changes}

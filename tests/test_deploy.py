@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ import yaml
 from django.conf import settings
 from django.urls import URLPattern, get_resolver
 
-from config.certificates import CLIENTS, OWNERS
+from config.certificates import CLIENT_LIFE, CLIENTS, OWNERS, make_certificates
 from tests.deployed import COMPOSE, ROOT, SERVICES, declared
 
 CADDYFILE = (ROOT / "deploy" / "Caddyfile").read_text()
@@ -255,6 +256,17 @@ def test_who_makes_certificates_runs_the_same_once_before_all_and_then_for_ever(
     for name in ("db", "redis", "renewal"):
         needed = SERVICES[name]["depends_on"]["certificates"]["condition"]
         assert needed == "service_completed_successfully"
+
+
+def test_renewal_is_ill_once_it_is_late(tmp_path):
+    command = SERVICES["renewal"]["healthcheck"]["test"][1].replace("$$", "$")
+    command = command.replace("/certs", str(tmp_path))
+    make_certificates(tmp_path)
+    due = CLIENT_LIFE.total_seconds() / 2
+    for age, healthy in ((0, True), (due, True), (due + 3700, False)):
+        made = time.time() - age
+        os.utime(tmp_path / "caddy/web.pem", (made, made))
+        assert (subprocess.run(["sh", "-c", command], check=False).returncode == 0) is healthy
 
 
 def test_who_reads_certificates_at_its_start_is_told_of_new_ones():

@@ -354,7 +354,9 @@ def test_a_new_authority_takes_the_place_of_the_old_while_everything_goes_on(hos
                 asked_inside(host, name, host.certs(name) / f"{name}.pem")
             redis.from_url(host.environment_of("worker")["REDIS_URL"], retry=None).ping()
             psycopg.connect(host.environment_of("beat")["DATABASE_URL"]).close()
-            answered = [ask(host, site, path, prepared[0])[0] for path in ("/healthz", "/v1/models")]
+            answered = [
+                ask(host, site, path, prepared[0])[0] for path in ("/healthz", "/v1/models")
+            ]
             return answered == [200, 200]
         return False
 

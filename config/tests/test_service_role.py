@@ -97,9 +97,7 @@ def test_without_a_password_in_the_url_the_role_has_none_left(url, monkeypatch):
     grant()
 
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT rolpassword, rolcanlogin FROM pg_authid WHERE rolname = %s", [ROLE]
-        )
+        cursor.execute("SELECT rolpassword, rolcanlogin FROM pg_authid WHERE rolname = %s", [ROLE])
         assert cursor.fetchone() == (None, True)
 
 

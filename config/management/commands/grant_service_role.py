@@ -16,7 +16,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "variable",
             help="name of the environment variable (or, with _FILE, of the mounted file) that holds"
-            " the DATABASE_URL of the serving processes; role and password, if any, are taken from it",
+            " the DATABASE_URL of the serving processes; role and password, if any, come from it",
         )
 
     def handle(self, *, variable: str, **options: Any) -> None:
