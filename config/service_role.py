@@ -35,6 +35,8 @@ class RoleUnfitError(ValueError):
 def grant_service_role(role: str, password: str) -> None:
     """Make the role if it is missing, set its password and rights anew. Repeatable.
 
+    Without a password ("") it has none, and comes in by certificate or not at all.
+
     Run it as the owner, after every `migrate`: rights are given for the tables there are. Needs
     PostgreSQL. Raises RoleUnfitError.
     """
@@ -56,9 +58,8 @@ def _ensure_role(cursor: Cursor[Any], role: str, password: str) -> None:
     if found and found[0]:
         raise RoleUnfitError(f"{role} is an owner or a superuser; name another.")
     # Hashed here: the server's log of statements would show it otherwise.
-    hashed = cursor.connection.pgconn.encrypt_password(
-        password.encode(), role.encode(), b"scram-sha-256"
-    )
+    encrypt = cursor.connection.pgconn.encrypt_password
+    hashed = password and encrypt(password.encode(), role.encode(), b"scram-sha-256").decode()
     cursor.execute(
         sql.SQL(
             "{} ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
@@ -66,7 +67,7 @@ def _ensure_role(cursor: Cursor[Any], role: str, password: str) -> None:
         ).format(
             sql.SQL("ALTER" if found else "CREATE"),
             sql.Identifier(role),
-            sql.Literal(hashed.decode()),
+            sql.Literal(hashed or None),
         )
     )
 

@@ -1,24 +1,28 @@
 """The services of compose.yaml as processes of one machine, in place of containers.
 
 Commands and environments are those of compose.yaml; names of containers become ports of loopback,
-volumes become folders. Every process has a `/data` and a `/certs` of its own, as in its container.
+volumes become folders, and who looks at certificates every minute looks all the time. Every process
+has a `/data` and a `/certs` of its own, as in its container.
 """
 
 import os
+import pwd
 import re
+import secrets
 import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import yaml
 
-from config.certificates import make_certificates
+from config.certificates import OWNERS, make_certificates
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -46,9 +50,6 @@ class Host:
         self.ports = {name: free_port() for name in ("db", "redis", "web", "stream")}
         self.http, self.https = free_port(), free_port()
         self.values = {
-            "DB_PASSWORD": "owner0password",
-            "DB_SERVICE_PASSWORD": "service0password",
-            "REDIS_PASSWORD": "redis0password",
             "SECRET_KEY": "a-secret-key-of-this-installation-and-no-other-one",
             "SECRET_KEYS": f"k1:{KEY}",
             "JWT_KEYS": f"j1:{KEY}",
@@ -60,12 +61,25 @@ class Host:
         }
         for name in ("static", "files"):
             (folder / name).mkdir()
-        make_certificates(folder / "certs")
         # Postgres refuses to be root, here as in its image, and reads the key as who it runs as.
         self.user = "postgres" if os.geteuid() == 0 else None
         folder.chmod(0o711)
-        if self.user:
-            shutil.chown(folder / "certs/db/server.pem", self.user)
+        self.make_certificates(folder / "certs")
+
+    def make_certificates(self, folder, now=None):
+        owners = OWNERS | ({"db": pwd.getpwnam(self.user).pw_uid} if self.user else {})
+        return make_certificates(folder, now, owners)
+
+    def renew(self, *, authority=False):
+        """All certificates made anew, as once they are old; `authority`: those that sign, too."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as place:
+            made = Path(place)
+            if not authority:
+                shutil.copytree(self.folder / "certs/authority", made / "authority")
+            self.make_certificates(made)
+            for path in sorted(made.rglob("*")):
+                if path.is_file():
+                    path.replace(self.folder / "certs" / path.relative_to(made))
 
     def certs(self, name):
         """The folder that the service sees as /certs."""
@@ -78,7 +92,32 @@ class Host:
         for other, port in self.ports.items():
             inner = {"db": 5432, "redis": 6379}.get(other, 8000)
             text = re.sub(rf"(?<=[/@]){other}:{inner}\b", f"127.0.0.1:{port}", text)
-        return text.replace("/certs/", f"{self.certs(name)}/")
+        given = self.folder / "etc" / name
+        socket_of_redis = "/tmp/redis.sock"
+        for inner, here in {
+            "/certs": self.certs(name),
+            "/etc/loomwork": given,
+            "/etc/postgresql": given,
+            "/etc/redis": given,
+            "/etc/caddy": given,
+            socket_of_redis: self.folder / "redis.sock",
+        }.items():
+            text = re.sub(rf"(?<![\w.]){inner}\b", str(here), text)
+        return text
+
+    def mount(self, name, **changes):
+        """The files of `deploy/` that the service sees; `changes`: of a file, text to another."""
+        folder = self.folder / "etc" / name
+        folder.mkdir(parents=True)
+        swaps = {"renewing_sh": {'"$seconds"': "0.2"}, **changes}
+        for volume in SERVICES[name]["volumes"]:
+            source, target = (Path(part) for part in volume.split(":")[:2])
+            if source.parent.name == "deploy":
+                text = self.placed(name, (ROOT / source).read_text())
+                for old, new in swaps.get(target.name.replace(".", "_"), {}).items():
+                    assert old in text
+                    text = text.replace(old, new)
+                (folder / target.name).write_text(text)
 
     def environment_of(self, name):
         """What compose gives the process: its own names and none besides."""
@@ -152,24 +191,25 @@ class Host:
         """PostgreSQL as its image starts it: a fresh cluster, then compose's command."""
         cluster = self.folder / "db"
         cluster.mkdir()
-        rules = cluster / "pg_hba.conf"
-        shutil.copy(ROOT / "deploy/pg_hba.conf", rules)
         password = cluster / "password"
-        password.write_text(self.values["DB_PASSWORD"])
+        password.write_text(secrets.token_hex())
+        entry = cluster / "docker-entrypoint.sh"
+        entry.write_text('#!/bin/sh\nexec "$@"\n')
+        entry.chmod(0o755)
         if self.user:
-            for path in (cluster, rules, password):
+            for path in (cluster, password):
                 shutil.chown(path, self.user)
         settings = SERVICES["db"]["environment"]
         self.initialize(cluster / "data", password, settings["POSTGRES_INITDB_ARGS"])
-        program, *given = self.command_of("db")
-        given = [part.replace("/etc/postgresql/pg_hba.conf", str(rules)) for part in given]
+        self.mount("db")
         command = [
-            binary(program), *given, "-D", str(cluster / "data"), "-p", str(self.ports["db"]),
+            *self.command_of("db"), "-D", str(cluster / "data"), "-p", str(self.ports["db"]),
             "-k", str(cluster), "--listen_addresses=127.0.0.1", "--fsync=off",
             "--log_min_messages=fatal",
         ]  # fmt: skip
+        programs = f"{cluster}:{Path(binary('postgres')).resolve().parent}:{os.environ['PATH']}"
         as_user = {"user": self.user, "group": self.user, "extra_groups": []} if self.user else {}
-        with self.started("db", command, {"PATH": os.environ["PATH"]}, cwd=cluster, **as_user):
+        with self.started("db", command, {"PATH": programs}, cwd=cluster, **as_user):
             self.wait_for("db")
             yield
 
@@ -186,30 +226,19 @@ class Host:
 
     @contextmanager
     def broker(self):
-        rules = self.folder / "redis.conf"
-        text = self.placed("redis", (ROOT / "deploy/redis.conf").read_text())
-        rules.write_text(text.replace("tls-port 6379", f"tls-port {self.ports['redis']}"))
-        command = [
-            part.replace("/etc/redis/redis.conf", str(rules)) for part in self.command_of("redis")
-        ]
-        environment = self.environment_of("redis")
-        with self.started("redis", command, environment, stdout=subprocess.DEVNULL):
+        self.mount("redis", redis_conf={"tls-port 6379": f"tls-port {self.ports['redis']}"})
+        with self.started("redis", stdout=subprocess.DEVNULL):
             self.wait_for("redis")
             yield
 
     @contextmanager
     def proxy(self):
         """Caddy with the Caddyfile of compose.yaml, on ports of its own, telling nobody else."""
-        text = self.placed("caddy", (ROOT / "deploy/Caddyfile").read_text())
         ports = f"\thttp_port {self.http}\n\thttps_port {self.https}\n"
-        text = text.replace(
-            "\tauto_https", f"\tadmin off\n\tskip_install_trust\n{ports}\tauto_https"
-        )
-        path = self.folder / "Caddyfile"
-        path.write_text(text)
+        alone = f"\tadmin off\n\tskip_install_trust\n{ports}\tauto_https"
+        self.mount("caddy", Caddyfile={"\tauto_https": alone})
         environment = self.environment_of("caddy") | {"XDG_DATA_HOME": str(self.folder / "caddy")}
-        command = [binary("caddy"), "run", "--adapter=caddyfile", f"--config={path}"]
-        with self.started("caddy", command, environment, stderr=subprocess.DEVNULL):
+        with self.started("caddy", environment=environment, stderr=subprocess.DEVNULL):
             self.wait_for("caddy", self.https)
             self.wait_until(self.outer_authority.exists)
             yield

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,29 +18,36 @@ import yaml
 from django.conf import settings
 from django.urls import URLPattern, get_resolver
 
-from config.certificates import OWNERS
+from config.certificates import CLIENT_LIFE, CLIENTS, OWNERS, make_certificates
 from tests.deployed import COMPOSE, ROOT, SERVICES, declared
 
 CADDYFILE = (ROOT / "deploy" / "Caddyfile").read_text()
 SECRETS = {
-    "DB_PASSWORD", "DB_SERVICE_PASSWORD", "REDIS_PASSWORD", "SECRET_KEY", "SECRET_KEYS", "JWT_KEYS",
-    "EMAIL_URL", "S3_ACCESS_KEY", "S3_SECRET_KEY",
+    "SECRET_KEY", "SECRET_KEYS", "JWT_KEYS", "EMAIL_URL", "S3_ACCESS_KEY", "S3_SECRET_KEY",
 }  # fmt: skip
-SERVING = {"DB_SERVICE_PASSWORD", "REDIS_PASSWORD"}
 KEYS = {"SECRET_KEY", "SECRET_KEYS"}
 OUTSIDE = {"EMAIL_URL", "S3_ACCESS_KEY", "S3_SECRET_KEY"}
 NEEDED = {
     "certificates": set(),
-    "db": {"DB_PASSWORD"},
-    "redis": {"REDIS_PASSWORD"},
-    "migrate": {"DB_PASSWORD", "DB_SERVICE_PASSWORD", "SECRET_KEYS"},
-    "web": SERVING | KEYS | OUTSIDE | {"JWT_KEYS"},
-    "stream": SERVING | KEYS | OUTSIDE | {"JWT_KEYS"},
-    "worker": SERVING | KEYS | OUTSIDE,
-    "beat": SERVING,
+    "renewal": set(),
+    "db": set(),
+    "redis": set(),
+    "migrate": {"SECRET_KEYS"},
+    "web": KEYS | OUTSIDE | {"JWT_KEYS"},
+    "stream": KEYS | OUTSIDE | {"JWT_KEYS"},
+    "worker": KEYS | OUTSIDE,
+    "beat": set(),
     "caddy": set(),
 }
 """Service to the secrets of .env that it has a use for."""
+NETWORKS = {
+    "database": {"db", *CLIENTS["db"]},
+    "broker": {"redis", *CLIENTS["redis"]},
+    "front": {"web", "stream", "caddy"},
+    "outgoing": {"web", "stream", "worker"},
+    "edge": {"caddy"},
+}
+"""Network to the services that have somebody to meet there."""
 
 
 # --- the files
@@ -47,7 +55,9 @@ NEEDED = {
 
 def test_every_process_of_the_product_runs_from_the_one_image():
     ours = {name: service for name, service in SERVICES.items() if "build" in service}
-    assert set(ours) == {"certificates", "migrate", "web", "stream", "worker", "beat"}
+    assert set(ours) == {
+        "certificates", "renewal", "migrate", "web", "stream", "worker", "beat",
+    }  # fmt: skip
     assert {service["image"] for service in ours.values()} == {"loomwork:latest"}
 
 
@@ -101,7 +111,7 @@ def test_long_answers_go_to_the_asynchronous_server_and_pages_to_the_threaded_on
     ):
         assert goes_to(path) == "web", path
     assert "config.wsgi:application" in SERVICES["web"]["command"]
-    assert "config.asgi:application" in SERVICES["stream"]["command"]
+    assert "config.stream" in SERVICES["stream"]["command"]
 
 
 def test_no_asynchronous_view_is_left_to_the_threaded_server():
@@ -163,36 +173,107 @@ def test_no_secret_stands_in_a_command():
 
 
 @pytest.mark.parametrize("name", OWNERS)
-def test_each_server_has_its_own_certificate_and_no_one_elses(name):
+def test_each_service_has_its_own_certificates_and_no_one_elses(name):
     mounted = {
         other: [volume for volume in service["volumes"] if volume.startswith("certs-")]
         for other, service in SERVICES.items()
     }
     assert mounted[name] == [f"certs-{name}:/certs:ro"]
-    made = mounted.pop("certificates")
-    assert f"certs-{name}:/certs/{name}" in made
+    made = [mounted.pop("certificates"), mounted.pop("renewal")]
+    assert made[0] == made[1]
+    assert f"certs-{name}:/certs/{name}" in made[0]
     assert (
         sum(f"certs-{name}:" in volume for volumes in mounted.values() for volume in volumes) == 1
     )
     assert not any("certs-authority" in str(volumes) for volumes in mounted.values())
-    assert SERVICES["certificates"]["network_mode"] == "none"
 
 
-def test_every_connection_between_services_is_by_tls():
+def test_every_connection_between_services_is_by_tls_and_by_certificate():
     for name in ("migrate", "web", "stream", "worker", "beat"):
-        for key, text in declared(name).items():
-            if key.endswith("DATABASE_URL"):
-                assert text.endswith("?sslmode=verify-full&sslrootcert=/certs/ca.crt"), name
-            if key == "REDIS_URL":
-                assert text.startswith("rediss://")
-                assert "ssl_cert_reqs=required" in text
-    rules = (ROOT / "deploy/pg_hba.conf").read_text()
-    kinds = [line.split()[0] for line in rules.splitlines() if line and line[0] != "#"]
-    assert kinds == ["local", "hostssl"]
-    assert re.search(r"^port 0$", (ROOT / "deploy/redis.conf").read_text(), re.MULTILINE)
+        urls = {key: text for key, text in declared(name).items() if key.endswith("_URL") and text}
+        for key in [key for key in urls if key.endswith("DATABASE_URL")]:
+            role = "loomwork" if (name, key) == ("migrate", "DATABASE_URL") else "loomwork_service"
+            assert urls[key] == (
+                f"postgres://{role}@db:5432/loomwork?sslmode=verify-full"
+                "&sslrootcert=/certs/ca.crt&sslcert=/certs/db.pem&sslkey=/certs/db.pem"
+            )
+        assert name in CLIENTS["db"]
+        assert ("REDIS_URL" in urls) == (name in CLIENTS["redis"])
+        if "REDIS_URL" in urls:
+            assert urls["REDIS_URL"] == (
+                "rediss://redis:6379/0?ssl_cert_reqs=required&ssl_ca_certs=/certs/ca.crt"
+                "&ssl_certfile=/certs/redis.pem&ssl_keyfile=/certs/redis.pem"
+            )
+    assert rules_of("pg_hba.conf") == [
+        ["local", "all", "all", "trust"],
+        ["hostssl", "loomwork", "loomwork,loomwork_service", "all", "cert", "map=inside"],
+    ]
+    assert ["port", "0"] in rules_of("redis.conf")
+    assert ["tls-auth-clients", "yes"] in rules_of("redis.conf")
+    assert {"--cert-reqs=2", "--ca-certs=/certs/clients.crt"} <= set(SERVICES["web"]["command"])
     assert set(re.findall(r"reverse_proxy (\S+)", CADDYFILE)) == {
         "https://stream:8000", "https://web:8000",
     }  # fmt: skip
+    assert "tls_client_auth /certs/{args[0]}.pem /certs/{args[0]}.pem" in CADDYFILE
+
+
+def test_every_client_of_the_database_takes_the_role_it_needs():
+    roles = {client: role for _, client, role in rules_of("pg_ident.conf")}
+    assert set(roles) == set(CLIENTS["db"])
+    assert [client for client, role in roles.items() if role != "loomwork_service"] == ["migrate"]
+
+
+def rules_of(name):
+    lines = (ROOT / "deploy" / name).read_text().splitlines()
+    return [line.split() for line in lines if line and line[0] != "#"]
+
+
+def test_every_service_is_on_the_networks_it_needs_and_on_no_other():
+    """Who answers or keeps the clock has no way out; nobody meets whom it has nothing to say to."""
+    assert set(COMPOSE["networks"]) == set(NETWORKS)
+    internal = {name for name, network in COMPOSE["networks"].items() if network}
+    assert internal == {"database", "broker", "front"}
+    assert all(COMPOSE["networks"][name] == {"internal": True} for name in internal)
+    for name, service in SERVICES.items():
+        if name in {"certificates", "renewal"}:
+            assert service["network_mode"] == "none"
+            assert "networks" not in service
+        else:
+            needed = {network for network, members in NETWORKS.items() if name in members}
+            assert set(service["networks"]) == needed, name
+            assert "network_mode" not in service
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["caddy"]
+    for server, clients in CLIENTS.items():
+        shared = [set(SERVICES[client]["networks"]) for client in clients]
+        assert all(set(SERVICES[server]["networks"]) & networks for networks in shared)
+
+
+def test_who_makes_certificates_runs_the_same_once_before_all_and_then_for_ever():
+    once, ever = SERVICES["certificates"], SERVICES["renewal"]
+    assert ever["command"][:-1] == once["command"]
+    assert re.fullmatch(r"--every=\d+", ever["command"][-1])
+    assert (once["restart"], ever["restart"]) == ("no", "unless-stopped")
+    for name in ("db", "redis", "renewal"):
+        needed = SERVICES[name]["depends_on"]["certificates"]["condition"]
+        assert needed == "service_completed_successfully"
+
+
+def test_renewal_is_ill_once_it_is_late(tmp_path):
+    command = SERVICES["renewal"]["healthcheck"]["test"][1].replace("$$", "$")
+    command = command.replace("/certs", str(tmp_path))
+    make_certificates(tmp_path)
+    due = CLIENT_LIFE.total_seconds() / 2
+    for age, healthy in ((0, True), (due, True), (due + 3700, False)):
+        made = time.time() - age
+        os.utime(tmp_path / "caddy/web.pem", (made, made))
+        assert (subprocess.run(["sh", "-c", command], check=False).returncode == 0) is healthy
+
+
+def test_who_reads_certificates_at_its_start_is_told_of_new_ones():
+    for name in ("db", "redis", "caddy"):
+        assert "/etc/loomwork/renewing.sh" in str(SERVICES[name]["command"])
+        assert "./deploy/renewing.sh:/etc/loomwork/renewing.sh:ro" in SERVICES[name]["volumes"]
+        assert SERVICES[name]["init"] is True, "the watcher would be a child of the server"
 
 
 def test_logs_are_bounded_and_can_all_be_sent_elsewhere():

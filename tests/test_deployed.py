@@ -4,22 +4,29 @@ Everything is real: PostgreSQL and Redis with compose's own settings and certifi
 uvicorn and Celery with the secrets that compose gives each of them, and Caddy in front.
 """
 
+import http.client
 import json
 import os
+import shutil
 import socket
 import ssl
+import struct
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 import redis
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from django.conf import settings
 
+from config.certificates import CLIENTS, make_certificates
 from tests.deployed import MISSING, OURS, SERVICES, Host, binary
 from tests.test_smuggling import DOUBTFUL, statuses
 
@@ -114,6 +121,16 @@ def prepared(host):
     return run_python(host, "web", PREPARE, FLOW, REDIS_URL="").split()
 
 
+@pytest.fixture(scope="module")
+def forged(host):
+    """Certificates for the same names, of another installation's authorities and of last week."""
+    folder = host.folder / "forged"
+    make_certificates(folder / "another")
+    shutil.copytree(host.folder / "certs/authority", folder / "expired/authority")
+    make_certificates(folder / "expired", datetime.now(UTC) - timedelta(days=7))
+    return folder
+
+
 def run_python(host, name, code, text="", **changed):
     assignments = [f"{key}={value}" for key, value in changed.items()]
     settled = [*assignments, "DJANGO_SETTINGS_MODULE=config.settings.base"]
@@ -159,13 +176,14 @@ def test_health_is_told_to_who_asks_as_compose_does(host, name):
     kind, *command = SERVICES[name]["healthcheck"]["test"]
     command = ["sh", "-c", *command] if kind == "CMD-SHELL" else command
     port = str(host.ports.get(name))
-    command[1:1] = {"db": [f"--port={port}"], "redis": ["-p", port]}.get(name, [])
+    command[1:1] = ["-p", port] if name == "redis" else []
     ready = [
         host.placed(name, part).replace("$$", "$").replace("127.0.0.1:8000", f"127.0.0.1:{port}")
         for part in command
     ]
 
-    host.run(name, "env", f"HOSTNAME={socket.gethostname()}", binary(ready[0]), *ready[1:])
+    inside = [f"HOSTNAME={socket.gethostname()}", f"PGHOST={host.folder / 'db'}", f"PGPORT={port}"]
+    host.run(name, "env", *inside, binary(ready[0]), *ready[1:])
 
 
 def test_plain_http_leads_pages_to_https_and_refuses_programs(host, prepared):
@@ -196,10 +214,11 @@ def test_a_caller_cannot_claim_to_have_come_by_tls(host, prepared):
 def test_old_versions_of_tls_are_refused(host, name):
     port = host.ports.get(name, host.https)
     # uvicorn's loop hangs up without saying why; the next line shows that it was the version.
+    shown = None if name == "caddy" else host.certs("caddy") / f"{name}.pem"
     with pytest.raises(ssl.SSLError, match=r"PROTOCOL_VERSION|UNEXPECTED_EOF"):
-        handshake(port, ssl.TLSVersion.TLSv1_1)
-    assert handshake(port, ssl.TLSVersion.TLSv1_2)[1] == "TLSv1.2"
-    assert handshake(port, ssl.TLSVersion.TLSv1_3)[1] == "TLSv1.3"
+        handshake(port, ssl.TLSVersion.TLSv1_1, shown=shown)
+    assert handshake(port, ssl.TLSVersion.TLSv1_2, shown=shown)[1] == "TLSv1.2"
+    assert handshake(port, ssl.TLSVersion.TLSv1_3, shown=shown)[1] == "TLSv1.3"
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
@@ -217,36 +236,139 @@ def test_inner_servers_speak_nothing_but_tls(host, name):
         urllib.request.urlopen(f"http://127.0.0.1:{host.ports[name]}/healthz", timeout=5)
 
 
-def test_the_database_refuses_who_comes_without_tls_or_password(host):
+def test_the_database_refuses_who_comes_without_tls_or_checks_it_by_another_authority(host):
     url = host.environment_of("web")["DATABASE_URL"]
     with psycopg.connect(url) as connection:
-        assert connection.execute(
-            "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
-        ).fetchone() == (True,)
+        shown = "SELECT ssl, client_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+        assert connection.execute(shown).fetchone() == (True, "/CN=web")
     with pytest.raises(psycopg.OperationalError, match="no encryption"):
         psycopg.connect(url, sslmode="disable")
-    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-        psycopg.connect(url, password="guessed")
     with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
         psycopg.connect(url, sslrootcert=str(host.outer_authority))
 
 
-def test_redis_refuses_who_comes_without_tls_or_password(host):
+def test_the_database_lets_in_by_certificate_and_as_its_role_alone(host, forged):
+    url = host.environment_of("web")["DATABASE_URL"]
+    for shown, refusal in {
+        Path("/nowhere.pem"): "requires a valid client certificate",
+        host.certs("caddy") / "web.pem": "unknown ca",  # a good one, at another door
+        host.certs("web") / "redis.pem": "unknown ca",
+        host.certs("db") / "server.pem": "unknown ca",
+        forged / "another/web/db.pem": "unknown ca",
+        forged / "expired/web/db.pem": "certificate expired",
+        host.certs("migrate") / "db.pem": "certificate authentication failed",
+    }.items():
+        with pytest.raises(psycopg.OperationalError, match=refusal):
+            psycopg.connect(url, sslcert=str(shown), sslkey=str(shown))
+    for user in ("loomwork", "postgres", "web"):
+        with pytest.raises(psycopg.OperationalError, match=r"authentication failed|no pg_hba"):
+            psycopg.connect(url, user=user)
+    with pytest.raises(psycopg.OperationalError, match="no pg_hba"):
+        psycopg.connect(url, dbname="postgres")
+
+
+def test_no_role_that_comes_over_the_network_has_a_password(host):
+    socket_inside = f"host={host.folder / 'db'} port={host.ports['db']} user=loomwork"
+    with psycopg.connect(f"{socket_inside} dbname=loomwork") as connection:
+        found = connection.execute(
+            "SELECT rolpassword FROM pg_authid WHERE rolname = 'loomwork_service'"
+        ).fetchall()
+    assert found == [(None,)]
+
+
+def test_redis_refuses_who_comes_without_tls_or_the_right_certificate(host, forged):
     url = host.environment_of("web")["REDIS_URL"]
-    authority = str(host.certs("web") / "ca.crt")
     assert redis.from_url(url).ping()
     with pytest.raises((redis.ConnectionError, redis.TimeoutError)):
         redis.Redis(port=host.ports["redis"], socket_timeout=1, retry=None).ping()
-    with pytest.raises(redis.ConnectionError, match="certificate verify failed"):
-        redis.Redis(
-            port=host.ports["redis"], ssl=True, ssl_ca_certs=str(host.outer_authority)
-        ).ping()
-    nobody = redis.Redis(port=host.ports["redis"], ssl=True, ssl_ca_certs=authority)
-    with pytest.raises(redis.AuthenticationError):
-        nobody.ping()
-    for command in ("FLUSHALL", "CONFIG GET *", "SHUTDOWN", "ACL LIST"):
+    good = host.certs("web") / "redis.pem"
+    with pytest.raises(ssl.SSLError, match="certificate verify failed"):
+        pinged(host, good, host.outer_authority)
+    assert pinged(host, good) == b"+PONG\r\n"
+    for shown, refusal in {
+        None: "CERTIFICATE_REQUIRED",
+        host.certs("web") / "db.pem": "UNKNOWN_CA",
+        host.certs("caddy") / "web.pem": "UNKNOWN_CA",
+        host.certs("redis") / "server.pem": "UNKNOWN_CA",
+        forged / "another/web/redis.pem": "UNKNOWN_CA",
+        forged / "expired/web/redis.pem": "CERTIFICATE_EXPIRED",
+    }.items():
+        with pytest.raises(ssl.SSLError, match=refusal):
+            pinged(host, shown)
+
+
+def test_what_redis_keeps_for_its_operator_is_refused(host):
+    client = redis.from_url(host.environment_of("web")["REDIS_URL"])
+    for command in ("FLUSHALL", "CONFIG GET *", "CONFIG SET maxmemory 0", "SHUTDOWN", "ACL LIST"):
         with pytest.raises(redis.exceptions.NoPermissionError):
-            redis.from_url(url).execute_command(*command.split())
+            client.execute_command(*command.split())
+    with pytest.raises(redis.AuthenticationError):
+        client.execute_command("AUTH", "renewal", "guessed")
+
+
+@pytest.mark.parametrize("name", ["web", "stream"])
+def test_inner_servers_answer_caddy_alone(host, forged, name):
+    other = {"web": "stream", "stream": "web"}[name]
+    assert asked_inside(host, name, host.certs("caddy") / f"{name}.pem") == 200
+    for shown in (
+        None,
+        host.certs("caddy") / f"{other}.pem",
+        host.certs(other) / f"{other}.pem",
+        host.certs("worker") / "db.pem",
+        host.certs(name) / "server.pem",
+        forged / f"another/caddy/{name}.pem",
+        forged / f"expired/caddy/{name}.pem",
+    ):
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            asked_inside(host, name, shown)
+
+
+def test_renewed_certificates_are_taken_up_while_everything_goes_on(host, prepared):
+    """Servers show the new one, clients are let in by theirs, and no process was started anew."""
+    site = f"https://localhost:{host.https}"
+    before = {name: shown_by(host, name) for name in CLIENTS}
+
+    host.renew()
+
+    for name in CLIENTS:
+        made = x509.load_pem_x509_certificate((host.certs(name) / "server.pem").read_bytes())
+        new = made.public_bytes(Encoding.DER)
+        assert new != before[name]
+        host.wait_until(lambda name=name, new=new: shown_by(host, name) == new)
+    psycopg.connect(host.environment_of("web")["DATABASE_URL"]).close()
+    assert redis.from_url(host.environment_of("web")["REDIS_URL"]).ping()
+    assert asked_inside(host, "stream", host.certs("caddy") / "stream.pem") == 200
+    assert ask(host, site, "/api/v1/runs/", prepared[0])[0] == 200
+
+
+def test_a_new_authority_takes_the_place_of_the_old_while_everything_goes_on(host, prepared):
+    site = f"https://localhost:{host.https}"
+    kept = host.folder / "kept"
+    shutil.copytree(host.folder / "certs", kept)
+
+    host.renew(authority=True)
+
+    def all_believe():
+        with suppress(OSError, psycopg.Error, redis.RedisError):
+            for name in ("web", "stream"):
+                asked_inside(host, name, host.certs(name) / f"{name}.pem")
+            redis.from_url(host.environment_of("worker")["REDIS_URL"], retry=None).ping()
+            psycopg.connect(host.environment_of("beat")["DATABASE_URL"]).close()
+            answered = [
+                ask(host, site, path, prepared[0])[0] for path in ("/healthz", "/v1/models")
+            ]
+            return answered == [200, 200]
+        return False
+
+    host.wait_until(all_believe)
+    with pytest.raises(psycopg.OperationalError, match="unknown ca"):
+        psycopg.connect(
+            host.environment_of("web")["DATABASE_URL"],
+            sslcert=str(kept / "web/db.pem"), sslkey=str(kept / "web/db.pem"),
+        )  # fmt: skip
+    address, inputs = f"/api/v1/workflows/{prepared[1]}/runs/", {"inputs": {"who": "new"}}
+    _, body = ask(host, site, address, prepared[0], inputs)
+    assert outcome(host, site, prepared[0], json.loads(body)["id"])[0] == "succeeded"
 
 
 @pytest.mark.parametrize(
@@ -303,11 +425,13 @@ def test_nothing_is_smuggled_past_the_proxy(host, name):
         assert found[-1] in {400, 501, 502}
 
 
-def handshake(port, version, cipher="ALL"):
+def handshake(port, version, cipher="ALL", shown=None):
     """The suite and version agreed on when the client speaks this version alone, however weak."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_ciphers(f"{cipher}:@SECLEVEL=0")
+    if shown:
+        context.load_cert_chain(shown)
     context.minimum_version = ssl.TLSVersion.TLSv1
     context.maximum_version = version
     context.minimum_version = version
@@ -316,6 +440,51 @@ def handshake(port, version, cipher="ALL"):
         context.wrap_socket(plain, server_hostname="localhost") as secure,
     ):
         return secure.cipher()[0], secure.version()
+
+
+def pinged(host, shown, authority=None):
+    """What Redis answers who shows this file, or nothing; ssl.SSLError says how it refused."""
+    context = ssl.create_default_context(cafile=str(authority or host.certs("web") / "ca.crt"))
+    if shown:
+        context.load_cert_chain(shown)
+    address = ("127.0.0.1", host.ports["redis"])
+    with (
+        socket.create_connection(address, timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as secure,
+    ):
+        # Who is let in hears nothing yet: what is waited for is the refusal alone.
+        secure.settimeout(0.5)
+        with suppress(TimeoutError):
+            secure.recv(100)
+        secure.sendall(b"PING\r\n")
+        return secure.recv(100)
+
+
+def asked_inside(host, name, shown):
+    """Status of `web` or `stream` for one who comes past Caddy and shows this file, or nothing."""
+    context = ssl.create_default_context(cafile=str(host.certs(name) / "ca.crt"))
+    if shown:
+        context.load_cert_chain(shown)
+    connection = http.client.HTTPSConnection(
+        "127.0.0.1", host.ports[name], timeout=10, context=context
+    )
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def shown_by(host, name):
+    """The certificate of the server, as DER; PostgreSQL begins in the open and is asked for TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", host.ports[name]), timeout=10) as plain:
+        if name == "db":
+            plain.sendall(struct.pack("!II", 8, 80877103))
+            assert plain.recv(1) == b"S"
+        with context.wrap_socket(plain) as secure:
+            return secure.getpeercert(binary_form=True)
 
 
 class Unled(urllib.request.HTTPRedirectHandler):

@@ -149,7 +149,14 @@ def test_a_withheld_key_is_not_made_and_fails_whatever_would_use_it(tmp_path, mo
 
 def test_what_the_url_says_of_tls_reaches_every_connection(tmp_path):
     """Django's own, and those of the engine and the ledger, which connect by themselves."""
-    url = "postgres://u:p@127.0.0.1:1/d?sslmode=verify-full&sslrootcert=/certs/ca.crt"
+    asked = {
+        "sslmode": "verify-full",
+        "sslrootcert": "/certs/ca.crt",
+        "sslcert": "/certs/db.pem",
+        "sslkey": "/certs/db.pem",
+    }
+    options = "&".join(f"{name}={value}" for name, value in asked.items())
+    url = f"postgres://u@127.0.0.1:1/d?{options}"
     done = subprocess.run(
         [sys.executable, "-c", CONNECTIONS],
         cwd=ROOT,
@@ -158,5 +165,4 @@ def test_what_the_url_says_of_tls_reaches_every_connection(tmp_path):
         check=True,
         timeout=60,
     )
-    asked = {"sslmode": "verify-full", "sslrootcert": "/certs/ca.crt"}
     assert json.loads(done.stdout) == {"django": asked, "engine": asked, "ledger": asked}

@@ -32,10 +32,10 @@ def test_a_database_without_roles_says_so(url):
 
 
 @pytest.mark.django_db
-def test_a_url_without_role_or_password_is_refused(url, monkeypatch):
+def test_a_url_without_role_is_refused(monkeypatch):
     if not is_postgres():
         pytest.skip("PostgreSQL's alone")
-    for given in ("", "postgres://db/loomwork", "postgres://somebody@db/loomwork"):
+    for given in ("", "postgres://db/loomwork"):
         monkeypatch.setenv("SERVICE_DATABASE_URL", given)
         with pytest.raises(CommandError, match="names no role"):
             grant()
@@ -84,6 +84,21 @@ def test_running_again_renews_password_and_takes_back_what_was_added(url):
     assert password.startswith("SCRAM-SHA-256$")
     assert password != first
     assert rights == [False, False, False, True]
+
+
+@pytest.mark.django_db
+def test_without_a_password_in_the_url_the_role_has_none_left(url, monkeypatch):
+    if not is_postgres():
+        pytest.skip("PostgreSQL's alone")
+    url(ROLE)
+    grant()
+    monkeypatch.setenv("SERVICE_DATABASE_URL", f"postgres://{ROLE}@db:5432/loomwork?sslcert=/c.pem")
+
+    grant()
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT rolpassword, rolcanlogin FROM pg_authid WHERE rolname = %s", [ROLE])
+        assert cursor.fetchone() == (None, True)
 
 
 @pytest.mark.django_db

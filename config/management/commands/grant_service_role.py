@@ -16,7 +16,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "variable",
             help="name of the environment variable (or, with _FILE, of the mounted file) that holds"
-            " the DATABASE_URL of the serving processes; role and password are taken from it",
+            " the DATABASE_URL of the serving processes; role and password, if any, come from it",
         )
 
     def handle(self, *, variable: str, **options: Any) -> None:
@@ -24,10 +24,10 @@ class Command(BaseCommand):
             raise CommandError("Roles are PostgreSQL's; this database has none.")
         given = env.str(variable, default="")
         url = env.db_url_config(given) if given else {}
-        if not url.get("USER") or not url.get("PASSWORD"):
-            raise CommandError(f"{variable} names no role with a password.")
+        if not url.get("USER"):
+            raise CommandError(f"{variable} names no role.")
         try:
-            grant_service_role(url["USER"], url["PASSWORD"])
+            grant_service_role(url["USER"], url.get("PASSWORD") or "")
         except RoleUnfitError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"The role {url['USER']} may serve.")
