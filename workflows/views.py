@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from core.errors import PermissionRefused
 from core.jsonsafe import clean
 from orgs.access import Actor, can
+from orgs.forms.organization import RetentionForm
 from orgs.models import Project
 from orgs.pages import page
 from orgs.projects import open_projects
@@ -28,9 +29,11 @@ from workflows.actions import (
     import_flow,
     move_workflow,
     publish_version,
+    set_workflow_retention,
     start_run,
 )
 from workflows.actions.flows import MAX_BYTES, may_import
+from workflows.actions.retention import kept_days
 from workflows.dify.texts import localize
 from workflows.drawing import draw
 from workflows.errors import ImportRefused, InvalidRunInput
@@ -146,7 +149,8 @@ def _spoken(report: Any) -> dict[str, Any]:
 def workflow(request: HttpRequest, pk: UUID) -> HttpResponse:
     actor = _actor(request)
     found = get_object_or_404(
-        Workflow.objects.visible_to(actor).select_related("published", "project"), pk=pk
+        Workflow.objects.visible_to(actor).select_related("published", "project", "organization"),
+        pk=pk,
     )
     versions = WorkflowVersion.objects.filter(workflow=found).order_by("-number")
     number = _number(request.GET, "version")
@@ -166,6 +170,7 @@ def workflow(request: HttpRequest, pk: UUID) -> HttpResponse:
             "runs": _with_names(found.runs.order_by("-pk"))[:8],
             "may_run": can(actor, "workflow.run", found),
             "may_edit": can(actor, "workflow.edit", found),
+            "kept_days": kept_days(found),
             "projects": _editable(actor),
             "may_publish": can(actor, "workflow.publish", found),
             **sharing_context(
@@ -202,6 +207,19 @@ def move(request: HttpRequest, pk: UUID) -> HttpResponse:
         actor=_actor(request), workflow_id=pk, project_id=_uuid(request, "project")
     )
     messages.success(request, _("It is in “%s” now.") % moved.project.name)
+    return redirect("workflow", pk)
+
+
+@require_POST
+@page("org.view")
+def retention(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """An empty field keeps its runs as long as the organization does."""
+    form = RetentionForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("Enter a number of days from 1 to 36500, or nothing."))
+        return redirect("workflow", pk)
+    set_workflow_retention(actor=_actor(request), workflow_id=pk, days=form.cleaned_data["days"])
+    messages.success(request, _("The retention of its runs is changed."))
     return redirect("workflow", pk)
 
 
