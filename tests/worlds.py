@@ -67,10 +67,11 @@ from workflows.values import Aside
 
 EVERYBODY = [f"role:{role}" for role in Role.values]
 KEPT = (
-    Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, RunValue, Step, Event, RunWait,
-    Signal, HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry, UsageRecord, Provider,
-    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer, Project, Team,
-    TeamMembership, Invitation, Archive, SupportAccess, SsoConnection, SsoDomain, Letter,
+    Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, RunValue, Step, Event,
+    RunWait, Signal, HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry,
+    UsageRecord, Provider, Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer,
+    Project, Team, TeamMembership, Invitation, Archive, SupportAccess, SsoConnection, SsoDomain,
+    Letter,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 

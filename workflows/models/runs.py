@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.ids import uuid7
 from orgs.visibility import Place, VisibleQuerySet
-from workflows.models.values import ValueField
+from workflows.models.values import HoldsValues, ValueField
 from workflows.models.workflows import Workflow, WorkflowVersion
 
 
@@ -25,7 +25,7 @@ class RunQuerySet(VisibleQuerySet):
         return self.filter(state__in=Run.LIVE)
 
 
-class Run(models.Model):
+class Run(HoldsValues):
     """One execution of one version. `epoch` fences: a write with an older one has no effect."""
 
     class State(models.TextChoices):
@@ -124,7 +124,7 @@ class OfRunQuerySet(VisibleQuerySet):
     place = Place("run.view", project="run__workflow__project", shared="run__workflow")
 
 
-class OfRun(models.Model):
+class OfRun(HoldsValues):
     """A row that belongs to a run (and so to its organization)."""
 
     id = models.BigAutoField(primary_key=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextvars import ContextVar
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -62,6 +63,24 @@ def _named(value: Any) -> Mapping[str, Any] | None:
     return None
 
 
+_as_in_row: ContextVar[bool] = ContextVar("as_in_row", default=False)
+
+
+class HoldsValues(models.Model):
+    """A row with values that may lie in the file store."""
+
+    class Meta:
+        abstract = True
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        """Takes over what the row holds; Django would read it in full and keep that instead."""
+        before = _as_in_row.set(True)
+        try:
+            super().refresh_from_db(*args, **kwargs)
+        finally:
+            _as_in_row.reset(before)
+
+
 class _Whole(DeferredAttribute):
     """Reads what a reference stands for when it is asked for; the row's own value stays as it is.
 
@@ -70,7 +89,7 @@ class _Whole(DeferredAttribute):
 
     def __get__(self, instance: Any, cls: Any = None) -> Any:
         found = super().__get__(instance, cls)
-        if instance is None or not is_reference(found):
+        if instance is None or _as_in_row.get() or not is_reference(found):
             return found
         known = instance.__dict__.setdefault(WHOLE, {})
         name = self.field.attname
