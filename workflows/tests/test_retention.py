@@ -243,7 +243,7 @@ def test_money_the_trail_and_peoples_decisions_stay(client):
     assert str(run.public_id) not in page.content.decode()
     assert client.get(f"/runs/{run.public_id}/").status_code == 404
     assert client.get(f"/api/v1/trace/{world.trace_id}/").status_code == 200
-    with pytest.raises(RunFinished):
+    with pytest.raises(RunFinished), transaction.atomic():
         deliver_decision(world.rows.decided, Decision.objects.get(task=world.rows.decided))
 
 
