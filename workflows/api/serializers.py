@@ -101,7 +101,7 @@ class StoredValueField(serializers.JSONField):
 
     def get_attribute(self, instance: Any) -> Any:
         listed = isinstance(getattr(self.parent, "parent", None), serializers.ListSerializer)
-        return row_value(instance, self.source) if listed else super().get_attribute(instance)
+        return row_value(instance, str(self.source)) if listed else super().get_attribute(instance)
 
 
 RUN_FIELDS = (

@@ -33,7 +33,7 @@ from workflows.runner import Event as RunEvent
 from workflows.runtime.journal import StoreJournal
 from workflows.runtime.store import open_store
 from workflows.runtime.store.base import Claimed
-from workflows.tests.engines import engine, wait_for
+from workflows.tests.engines import engine, until, wait_for
 from workflows.tests.factories import approval_flow, ask, end, flow, published, start, template
 from workflows.values import Aside, erase_doomed
 
@@ -288,6 +288,21 @@ def test_a_store_that_does_not_answer_costs_room_and_no_run(actor, settings):
 def quick():
 
     return Config(retries={"max_attempts": 0}, connect_timeout=1, s3={"addressing_style": "path"})
+
+
+def test_a_run_whose_store_does_not_answer_is_tried_again_and_not_failed(actor, settings):
+    run, files = run_of(actor, echo(), {"what": LONG}), settings.STORAGES
+    with BucketServer() as bucket:
+        use_bucket(settings, bucket.url)
+    settings.STORAGES["default"]["OPTIONS"]["client_config"] = quick()
+
+    with engine(lease=0.4):
+        until(lambda: Run.objects.get(pk=run.pk).crashes > 0)
+        settings.STORAGES = files
+        wait_for(run)
+
+    assert run.state == Run.State.SUCCEEDED, run.error
+    assert run.outputs == {"text": LONG}
 
 
 def test_it_lies_in_a_bucket_as_well(actor, settings):
