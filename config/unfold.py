@@ -26,6 +26,7 @@ GROUPS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
             "workflows.run": "play_circle",
             "workflows.event": "list_alt",
             "workflows.runwait": "hourglass_top",
+            "workflows.runvalue": "database",
             "bpm.humantask": "approval",
             "bpm.processinfo": "rule",
             "bpm.decision": "how_to_reg",

@@ -41,3 +41,11 @@ def clean(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [clean(item) for item in value]
     return value
+
+
+def json_size(value: Any) -> int:
+    """How many bytes `value` has as JSON."""
+    try:
+        return len(orjson.dumps(value, default=str, option=_AS_JSON_DOES))
+    except TypeError:
+        return len(dump_json(value).encode())

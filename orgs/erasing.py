@@ -36,7 +36,7 @@ def erase_access(organization_id: UUID, limit: int) -> int:
 
 def organization_row(organization_id: UUID) -> Iterator[dict[str, Any]]:
     names = ("id", "name", "slug", "created_at", "require_second_factor", "audit_retention_days")
-    yield from Organization.objects.filter(pk=organization_id).values(*names)
+    yield from Organization.objects.filter(pk=organization_id).values(*names, "run_retention_days")
 
 
 def member_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:

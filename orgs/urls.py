@@ -23,6 +23,7 @@ urlpatterns = [
     path("organizations/new/", home.new_organization, name="organization_new"),
     path("organization/switch/", home.switch_organization, name="organization_switch"),
     path("organization/", organization.organization, name="organization_settings"),
+    path("organization/retention/", organization.set_retention, name="organization_retention"),
     path("organization/origins/", organization.set_origins, name="organization_origins"),
     path("organization/danger/", organization.danger, name="organization_danger"),
     path("organization/close/", organization.close, name="organization_close"),

@@ -306,6 +306,9 @@ DOORS: dict[str, Door] = {
     "POST /api/v1/workflows/<pk>/move/": shared(
         "workflow.edit", "workflow", body=moving, person=True
     ),
+    "PUT /api/v1/workflows/<pk>/retention/": shared(
+        "workflow.edit", "workflow", body=lambda w: {"days": 90}
+    ),
     "POST /api/v1/workflows/<pk>/publish/": shared("workflow.publish", "workflow"),
     "POST /api/v1/workflows/<pk>/runs/": shared(
         "workflow.run", "workflow", body=lambda w: {"inputs": {"what": "x"}}
@@ -325,6 +328,7 @@ DOORS: dict[str, Door] = {
     "GET /navigation/": Door(alone=frozenset({200})),
     "GET /organization/": Door("org.view"),
     "POST /organization/": Door("org.manage", body=lambda w: {"name": "New"}),
+    "POST /organization/retention/": Door("org.manage", body=lambda w: {"days": "90"}),
     "POST /organization/origins/": Door(
         "org.manage", body=lambda w: {"origins": "https://app.example.com"}
     ),
@@ -441,6 +445,9 @@ DOORS: dict[str, Door] = {
     "POST /workflows/<pk>/publish/": shared("workflow.publish", "workflow", body=version_of),
     "POST /workflows/<pk>/share/": shared("workflow.share", "workflow", body=sharing_form),
     "POST /workflows/<pk>/move/": shared("workflow.edit", "workflow", body=moving),
+    "POST /workflows/<pk>/retention/": shared(
+        "workflow.edit", "workflow", body=lambda w: {"days": "90"}
+    ),
     "POST /workflows/<pk>/start/": shared("workflow.run", "workflow", body=version_of),
     "GET /runs/": shared("org.view"),
     "GET /runs/<pk>/": shared("run.view", "run"),

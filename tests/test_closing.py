@@ -79,6 +79,7 @@ def test_everything_goes_but_the_money_and_the_trail(world, other):
     usage = list(UsageRecord.objects.of(organization.pk).order_by("pk").values())
     entries = set(Entry.objects.of(organization.pk).values_list("pk", flat=True))
     keys = list(StoredFile.objects.of(organization.pk).values_list("key", flat=True))
+    keys.append(world.rows.value.key)
     assert all(default_storage.exists(key) for key in keys)
 
     closed(world)

@@ -30,6 +30,7 @@ LOOSE = {
     "entry_id": "an entry that is sealed; retention takes it with its seal's word",
     "price_id": "the price a call was held at: prices are never deleted",
     "public_id": "the row's own",
+    "run_public_id": "a large value names its run, and is erased by its step or the sweep",
     "trace_id": "ties rows of all kinds together; nothing is looked up by it alone",
     "subject_id": "what a task is about, in words of its kind",
     "target_id": "what an entry is about; entries outlive it",

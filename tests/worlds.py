@@ -51,16 +51,27 @@ from orgs.models import (
 )
 from orgs.permissions import KEY_SCOPES
 from orgs.tests.factories import MembershipFactory, OrganizationFactory
-from workflows.models import Event, Run, RunWait, Signal, Step, Workflow, WorkflowVersion
+from workflows.models import (
+    Event,
+    Run,
+    RunValue,
+    RunWait,
+    Signal,
+    Step,
+    Workflow,
+    WorkflowVersion,
+)
 from workflows.runtime.sweep import HUMAN_INPUT, subject_of
 from workflows.tests.factories import VersionFactory, approval_flow
+from workflows.values import Aside
 
 EVERYBODY = [f"role:{role}" for role in Role.values]
 KEPT = (
-    Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, Step, Event, RunWait, Signal,
-    HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry, UsageRecord, Provider,
-    Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer, Project, Team,
-    TeamMembership, Invitation, Archive, SupportAccess, SsoConnection, SsoDomain, Letter,
+    Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, RunValue, Step, Event,
+    RunWait, Signal, HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry,
+    UsageRecord, Provider, Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer,
+    Project, Team, TeamMembership, Invitation, Archive, SupportAccess, SsoConnection, SsoDomain,
+    Letter,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 
@@ -280,7 +291,24 @@ def _add_run(world: World) -> None:
     )
     RunWait.objects.create(**common, kind="human", key=f"{world.mark}-wait")
     Signal.objects.create(**common, delivery_id=f"{world.mark}-signal")
+    _add_value(world, run)
     world.rows.run = run
+
+
+def _add_value(world: World, run: Run) -> None:
+    """Outputs of a step that lie in the file store."""
+    large = {"said": world.mark * 10_000}
+    Step.objects.create(
+        organization_id=world.organization.pk,
+        run=run,
+        node_id="large",
+        kind="template-transform",
+        status="succeeded",
+        outputs=Aside(world.organization.pk, run.public_id).row_form(large),
+        started_at=now(),
+        ended_at=now(),
+    )
+    world.rows.value = RunValue.objects.get(run_public_id=run.public_id)
 
 
 def _add_tasks(world: World) -> None:

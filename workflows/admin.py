@@ -15,6 +15,7 @@ from workflows.errors import RunFinished
 from workflows.models import (
     Event,
     Run,
+    RunValue,
     RunWait,
     Signal,
     Step,
@@ -147,6 +148,16 @@ class RunWaitAdmin(ReadOnlyAdmin, ModelAdmin):
     list_filter = ("kind",)
     list_select_related = ("run",)
     search_fields = ("=run__public_id",)
+
+
+@admin.register(RunValue)
+class RunValueAdmin(ReadOnlyAdmin, ModelAdmin):
+    """Where large values of runs lie; what is in them stands with the run."""
+
+    list_display = ("run_public_id", "organization", "size", "doomed_at", "created_at")
+    list_select_related = ("organization",)
+    search_fields = ("=run_public_id", "=id")
+    show_full_result_count = False
 
 
 @admin.register(Signal)

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+from files.errors import FileGone
 from orgs.closing import erase_batch, plain_rows, register_erasure, register_source
 from orgs.contents import register_contents
-from workflows.models import Event, Run, RunWait, Signal, Step, Workflow, WorkflowVersion
+from workflows.models import Run, RunValue, Step, Workflow, WorkflowVersion
+from workflows.models.values import read_value
+from workflows.removal import remove_runs
+from workflows.values import erase_values
 
 RUNS = 50
 """Runs are heavier than other rows: each brings its steps and events."""
 
 
 def erase_workflows(organization_id: UUID, limit: int) -> int:
-    """Runs, then versions, then workflows. A worker that is on a run is fenced by its absence."""
+    """Runs, then their large values, versions, workflows.
+
+    A worker that is on a run is fenced by its absence.
+    """
     runs = Run.objects.of(organization_id).order_by("pk")
     found = list(runs.values_list("pk", flat=True)[: min(limit, RUNS)])
     if found:
-        for part in (Step, Event, RunWait, Signal):
-            part.objects.filter(run__in=found).delete()
-        Run.objects.filter(pk__in=found).delete()
+        remove_runs(found, wait=True)
         return len(found)
+    if values := list(RunValue.objects.of(organization_id).order_by("pk")[:limit]):
+        return erase_values(values)
     if taken := erase_batch(WorkflowVersion.objects.of(organization_id), limit):
         return taken
     return erase_batch(Workflow.objects.of(organization_id), limit)
@@ -31,7 +39,7 @@ def erase_workflows(organization_id: UUID, limit: int) -> int:
 def workflow_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
     rows = Workflow.objects.of(organization_id)
     names = ("id", "project_id", "name", "description", "mode", "published_id", "created_at")
-    yield from plain_rows(rows, *names)
+    yield from plain_rows(rows, *names, "run_retention_days")
 
 
 def version_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
@@ -44,7 +52,8 @@ def version_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
 def run_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
     names = ("public_id", "workflow_id", "version_id", "state", "trigger", "inputs", "outputs")
     ends = ("error", "trace_id", "tokens", "cost", "created_at", "started_at", "ended_at")
-    yield from plain_rows(Run.objects.of(organization_id), *names, *ends)
+    for row in plain_rows(Run.objects.of(organization_id), *names, *ends):
+        yield _whole(organization_id, row)
 
 
 def step_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
@@ -52,7 +61,15 @@ def step_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
     for run in Run.objects.of(organization_id).order_by("pk").iterator(chunk_size=200):
         names = ("node_id", "iteration", "kind", "status", "inputs", "outputs", "error", "cost")
         for step in Step.objects.filter(run=run).order_by("pk").values(*names, "ended_at"):
-            yield {"run_id": run.public_id, **step}
+            yield {"run_id": run.public_id, **_whole(organization_id, step)}
+
+
+def _whole(organization_id: UUID, row: dict[str, Any]) -> dict[str, Any]:
+    """With large values in full. One whose content is lost stays the reference it is."""
+    for name in ("inputs", "outputs"):
+        with suppress(FileGone):
+            row[name] = read_value(organization_id, row[name])
+    return row
 
 
 def count_workflows(project_id: UUID) -> int:

@@ -35,6 +35,13 @@ class InvalidRunInput(InvalidInput):
     code = "invalid_run_input"
 
 
+class ValueTooLarge(InvalidInput):
+    """What a run is given is larger than what one may hold; `detail.size`, `detail.limit`."""
+
+    code = "value_too_large"
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
 class RunFinished(Conflict):
     """The run is over; nothing can be done to it."""
 

@@ -35,8 +35,8 @@ async def follow_run(run: Run, after: int) -> AsyncIterator[str]:
         while True:
             over, events = await _events(run.pk, after)
             for event in events:
-                after = event.seq
-                yield frame(event.kind, event_body(event), event.seq)
+                after = event["seq"]
+                yield frame(event["kind"], event, after)
             if len(events) == BATCH:
                 continue
             if over:
@@ -66,11 +66,11 @@ def event_body(event: Event) -> dict[str, Any]:
 
 
 @sync_to_async
-def _events(run_pk: int, after: int) -> tuple[bool, list[Event]]:
+def _events(run_pk: int, after: int) -> tuple[bool, list[dict[str, Any]]]:
     """Whether the run is over, then what came after: in this order no last word is missed."""
     try:
         over = not Run.objects.unfinished().filter(pk=run_pk).exists()
         events = Event.objects.filter(run_id=run_pk, seq__gt=after).order_by("seq")
-        return over, list(events[:BATCH])
+        return over, [event_body(event) for event in events[:BATCH]]
     finally:
         close_old_connections()

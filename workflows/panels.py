@@ -43,8 +43,10 @@ def contribute() -> None:
 
 
 def run_url(task: HumanTask) -> str:
-    """From a task to the run that asked."""
-    return reverse("run", args=[task.subject_id.partition(":")[0]])
+    """From a task to the run that asked; nowhere once that is deleted."""
+    named = task.subject_id.partition(":")[0]
+    kept = Run.objects.filter(public_id=named).exists()
+    return reverse("run", args=[named]) if kept else ""
 
 
 def _lately(actor: Any) -> Any:

@@ -1,15 +1,20 @@
 """The doorbell and the net. Losing or repeating any of these messages is harmless."""
 
 import asyncio
+from dataclasses import asdict
 
 from celery import shared_task
 from django.core.cache import cache
 
 from core.bus import get_bus
 from core.queue import send
+from workflows.actions.retention import SECONDS
+from workflows.actions.retention import prune_runs as prune_old_runs
+from workflows.removal import sweep_orphans
 from workflows.runtime.channels import channel_of
 from workflows.runtime.sweep import sweep as sweep_runs
 from workflows.runtime.worker import get_worker
+from workflows.values import erase_doomed
 
 BELL = "engine-bell"
 BELL_SECONDS = 3
@@ -33,6 +38,15 @@ def sweep() -> None:
     """The backstop of the engines' own look-around, for when none is awake yet."""
     if sweep_runs():
         ring()
+
+
+@shared_task(acks_late=True)
+def prune_runs() -> dict[str, int]:
+    """Delete what is older than is kept, its contents in the file store, and orphans."""
+    removed = prune_old_runs(seconds=SECONDS)
+    orphans = sweep_orphans()
+    erased, size = erase_doomed(seconds=SECONDS)
+    return asdict(removed) | {"orphans": orphans, "erased": erased, "bytes": size}
 
 
 @shared_task

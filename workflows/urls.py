@@ -11,6 +11,7 @@ urlpatterns = [
     path("workflows/<uuid:pk>/publish/", views.publish, name="workflow_publish"),
     path("workflows/<uuid:pk>/share/", views.share, name="workflow_share"),
     path("workflows/<uuid:pk>/move/", views.move, name="workflow_move"),
+    path("workflows/<uuid:pk>/retention/", views.retention, name="workflow_retention"),
     path("workflows/<uuid:pk>/start/", views.start, name="workflow_start"),
     path("runs/", views.runs, name="runs"),
     path("runs/<uuid:pk>/", views.run, name="run"),

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from core.errors import PermissionRefused
 from core.jsonsafe import clean
 from orgs.access import Actor, can
+from orgs.forms.organization import RetentionForm
 from orgs.models import Project
 from orgs.pages import page
 from orgs.projects import open_projects
@@ -28,9 +29,11 @@ from workflows.actions import (
     import_flow,
     move_workflow,
     publish_version,
+    set_workflow_retention,
     start_run,
 )
 from workflows.actions.flows import MAX_BYTES, may_import
+from workflows.actions.retention import kept_days
 from workflows.dify.texts import localize
 from workflows.drawing import draw
 from workflows.errors import ImportRefused, InvalidRunInput
@@ -46,7 +49,7 @@ CHOICES = 500
 @page("org.view")
 def workflows(request: HttpRequest) -> HttpResponse:
     found = Workflow.objects.visible_to(_actor(request)).select_related("published")
-    query, project = _typed(request.GET, "q"), _project(request.GET)
+    query, project = _typed(request.GET, "q"), _given_id(request.GET, "project")
     if query:
         found = found.filter(name__icontains=query)
     if project:
@@ -119,7 +122,7 @@ def _import(
             raw=raw,
             filename=filename,
             name=name,
-            project_id=_project(request.POST),
+            project_id=_given_id(request.POST, "project"),
         )
     except ImportRefused as refused:
         context |= _report_context(refused.detail["report"], None)
@@ -145,10 +148,10 @@ def _spoken(report: Any) -> dict[str, Any]:
 @page("org.view")
 def workflow(request: HttpRequest, pk: UUID) -> HttpResponse:
     actor = _actor(request)
-    found = get_object_or_404(
-        Workflow.objects.visible_to(actor).select_related("published", "project"), pk=pk
-    )
-    versions = WorkflowVersion.objects.filter(workflow=found).order_by("-number")
+    rows = Workflow.objects.visible_to(actor)
+    rows = rows.select_related("published", "project", "organization")
+    found = get_object_or_404(rows, pk=pk)
+    versions = found.versions.order_by("-number")
     number = _number(request.GET, "version")
     shown = versions.filter(number=number).first() if number else None
     shown = shown or found.published or versions.first()
@@ -166,6 +169,7 @@ def workflow(request: HttpRequest, pk: UUID) -> HttpResponse:
             "runs": _with_names(found.runs.order_by("-pk"))[:8],
             "may_run": can(actor, "workflow.run", found),
             "may_edit": can(actor, "workflow.edit", found),
+            "kept_days": kept_days(found),
             "projects": _editable(actor),
             "may_publish": can(actor, "workflow.publish", found),
             **sharing_context(
@@ -205,12 +209,16 @@ def move(request: HttpRequest, pk: UUID) -> HttpResponse:
     return redirect("workflow", pk)
 
 
-def _project(given: QueryDict) -> UUID | None:
-    """The project a form or an address names; nothing where that is no id."""
-    try:
-        return UUID(given.get("project", ""))
-    except ValueError:
-        return None
+@require_POST
+@page("org.view")
+def retention(request: HttpRequest, pk: UUID) -> HttpResponse:
+    form = RetentionForm(request.POST)
+    if form.is_valid():
+        set_workflow_retention(actor=_actor(request), workflow_id=pk, **form.cleaned_data)
+        messages.success(request, _("The retention of its runs is changed."))
+    else:
+        messages.error(request, _("Enter a number of days from 1 to 36500, or nothing."))
+    return redirect("workflow", pk)
 
 
 @require_POST
@@ -241,10 +249,9 @@ def _version(request: HttpRequest, workflow_id: UUID) -> WorkflowVersion:
 
 
 def _uuid(request: HttpRequest, name: str) -> UUID:
-    try:
-        return UUID(request.POST.get(name, ""))
-    except ValueError:
-        raise Http404 from None
+    if found := _given_id(request.POST, name):
+        return found
+    raise Http404
 
 
 def _inputs(request: HttpRequest, definition: dict[str, Any]) -> dict[str, Any]:
@@ -377,6 +384,7 @@ def _typed(given: QueryDict, name: str) -> str:
 
 
 def _given_id(given: QueryDict, name: str) -> UUID | None:
+    """What a form or an address names; nothing where that is no id."""
     try:
         return UUID(given.get(name, ""))
     except ValueError:

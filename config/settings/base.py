@@ -322,6 +322,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(minutes=15),
     },
     "sweep-runs": {"task": "workflows.tasks.sweep", "schedule": timedelta(seconds=5)},
+    "prune-runs": {"task": "workflows.tasks.prune_runs", "schedule": timedelta(minutes=5)},
     "settle-overdue-holds": {
         "task": "billing.tasks.settle_overdue_holds",
         "schedule": timedelta(minutes=5),
@@ -359,6 +360,8 @@ OUTGOING_ONLY = hosts("OUTGOING_ONLY")
 ENGINE_SLOTS = env.int("ENGINE_SLOTS", default=256)
 ENGINE_LEASE_SECONDS = env.int("ENGINE_LEASE_SECONDS", default=30)
 ENGINE_GRACE_SECONDS = env.int("ENGINE_GRACE_SECONDS", default=10)
+ENGINE_VALUE_LIMIT = env.int("ENGINE_VALUE_LIMIT", default=32_768)
+ENGINE_VALUE_MAX = env.int("ENGINE_VALUE_MAX", default=4_194_304)
 
 # --- words, time, logs
 LANGUAGE_CODE = "en"

@@ -34,6 +34,7 @@ from orgs.actions.projects import (
     unarchive_project,
     update_project,
 )
+from orgs.actions.retention import set_run_retention
 from orgs.actions.sso import (
     check_connection,
     create_connection,
@@ -97,6 +98,7 @@ __all__ = [
     "set_audit_retention",
     "set_cors_origins",
     "set_lead",
+    "set_run_retention",
     "switch_connection",
     "transfer_ownership",
     "unarchive_project",

@@ -18,7 +18,7 @@ from orgs.models import Membership, Organization, Role
 MAX_OWNED = 20
 """How many organizations one person can own: each can send invitations."""
 SETTINGS = frozenset({"name", "require_second_factor"})
-"""Origins and the retention of the trail have actions of their own."""
+"""Origins and retention have actions of their own."""
 
 
 @transaction.atomic

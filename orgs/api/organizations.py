@@ -19,6 +19,7 @@ from orgs.actions import (
     keep_organization,
     set_audit_retention,
     set_cors_origins,
+    set_run_retention,
     transfer_ownership,
     update_organization,
 )
@@ -138,6 +139,8 @@ class OrganizationView(OrgAPIView):
             set_cors_origins(actor=self.actor, origins=given.pop("cors_origins"))
         if "audit_retention_days" in given:
             set_audit_retention(actor=self.actor, days=given.pop("audit_retention_days"))
+        if "run_retention_days" in given:
+            set_run_retention(actor=self.actor, days=given.pop("run_retention_days"))
         row = update_organization(actor=self.actor, **given)
         return Response(OrganizationSerializer(row).data)
 

@@ -7,6 +7,8 @@ from typing import Any
 from rest_framework import serializers
 
 from orgs.actions.audit import LONGEST, SHORTEST
+from orgs.actions.retention import LONGEST as LONGEST_RUNS
+from orgs.actions.retention import SHORTEST as SHORTEST_RUNS
 from orgs.models import Invitation, Membership, Organization, Project, Role, Team, TeamMembership
 
 
@@ -16,8 +18,8 @@ class OrganizationSerializer(serializers.ModelSerializer[Organization]):
     class Meta:
         model = Organization
         fields = (
-            "id", "name", "slug", "require_second_factor", "audit_retention_days", "cors_origins",
-            "closing_at", "created_at",
+            "id", "name", "slug", "require_second_factor", "audit_retention_days",
+            "run_retention_days", "cors_origins", "closing_at", "created_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -27,6 +29,9 @@ class ChangeOrganizationSerializer(serializers.Serializer[Any]):
     require_second_factor = serializers.BooleanField(required=False)
     audit_retention_days = serializers.IntegerField(
         required=False, allow_null=True, min_value=SHORTEST, max_value=LONGEST
+    )
+    run_retention_days = serializers.IntegerField(
+        required=False, allow_null=True, min_value=SHORTEST_RUNS, max_value=LONGEST_RUNS
     )
     cors_origins = serializers.ListField(
         child=serializers.CharField(max_length=255),

@@ -9,6 +9,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from orgs.access import Actor
+from orgs.actions.retention import LONGEST, SHORTEST
 from orgs.forms.choices import people
 from orgs.models import Membership, Organization
 
@@ -44,6 +45,20 @@ class SettingsForm(OrganizationForm):
     def initial_of(organization: Organization) -> dict[str, Any]:
         names = ("name", "require_second_factor")
         return {name: getattr(organization, name) for name in names}
+
+
+class RetentionForm(forms.Form):
+    days = forms.IntegerField(
+        label=_("Days runs are kept"),
+        required=False,
+        min_value=SHORTEST,
+        max_value=LONGEST,
+        help_text=_(
+            "Counted from a run's end; with it go its steps, history and files. Empty: for ever. "
+            "A workflow may keep its runs for less. Costs, usage, decisions and the audit trail "
+            "stay."
+        ),
+    )
 
 
 class CloseForm(forms.Form):

@@ -35,6 +35,12 @@ class Organization(models.Model):
         blank=True,
         help_text=_("Empty: for ever."),
     )
+    run_retention_days = models.PositiveIntegerField(
+        _("days runs are kept"),
+        null=True,
+        blank=True,
+        help_text=_("Empty: for ever."),
+    )
     closing_at = models.DateTimeField(
         _("closes"),
         null=True,

@@ -13,7 +13,13 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from core.errors import InvalidInput, NotFound
 from orgs import actions
 from orgs.access import can
-from orgs.forms.organization import CloseForm, OriginsForm, SettingsForm, TransferForm
+from orgs.forms.organization import (
+    CloseForm,
+    OriginsForm,
+    RetentionForm,
+    SettingsForm,
+    TransferForm,
+)
 from orgs.models import Organization, Role
 from orgs.pages import page
 from orgs.panels import danger_panels
@@ -38,6 +44,7 @@ def organization(request: HttpRequest) -> HttpResponse:
             "organization": found,
             "form": form,
             "origins_form": OriginsForm(initial={"origins": "\n".join(found.cors_origins)}),
+            "retention_form": RetentionForm(initial={"days": found.run_retention_days}),
             "roles": Role.choices,
             "table": _role_table(),
         },
@@ -61,6 +68,20 @@ def set_origins(request: HttpRequest) -> HttpResponse:
     except InvalidInput as error:
         named = error.detail.get("origin", "")
         messages.error(request, f"{error.message} {named}".strip())
+    return redirect("organization_settings")
+
+
+@require_POST
+@page("org.manage")
+def set_retention(request: HttpRequest) -> HttpResponse:
+    """An empty field keeps runs for ever."""
+    form = RetentionForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("Enter a number of days from 1 to 36500, or nothing."))
+        return redirect("organization_settings")
+    actor = request.actor  # type: ignore[attr-defined]
+    actions.set_run_retention(actor=actor, days=form.cleaned_data["days"])
+    messages.success(request, _("The retention of runs is changed."))
     return redirect("organization_settings")
 
 

@@ -7,6 +7,7 @@ from workflows.actions.flows import (
     publish_version,
     read_flow,
 )
+from workflows.actions.retention import prune_runs, set_workflow_retention
 from workflows.actions.runs import cancel_run, deliver_decision, start_run
 
 __all__ = [
@@ -15,7 +16,9 @@ __all__ = [
     "deliver_decision",
     "import_flow",
     "move_workflow",
+    "prune_runs",
     "publish_version",
     "read_flow",
+    "set_workflow_retention",
     "start_run",
 ]

@@ -6,6 +6,7 @@ import json
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils.timezone import now
@@ -13,15 +14,16 @@ from django.utils.timezone import now
 from audit.actions import record
 from bpm.models import Decision, HumanTask
 from core.errors import IdempotencyMismatch, NotFound
-from core.jsonsafe import clean
+from core.jsonsafe import clean, json_size
 from core.queue import enqueue
 from core.trace import current_trace_id
 from orgs.access import Actor, can, require
 from orgs.projects import refuse_archived
-from workflows.errors import NotPublished, RunFinished
+from workflows.errors import NotPublished, RunFinished, ValueTooLarge
 from workflows.inputs import check_inputs
 from workflows.models import Event, Run, RunWait, Signal, Workflow, WorkflowVersion
 from workflows.runtime.sweep import take_back_tasks
+from workflows.values import Aside
 
 
 def start_run(
@@ -37,7 +39,8 @@ def start_run(
     """Queue a run; it is durable when this returns. The same key returns the same run.
 
     Without `version_id` the published version runs; who may edit the workflow also gets its
-    latest draft while nothing is published. Raises InvalidRunInput, NotPublished.
+    latest draft while nothing is published. Raises InvalidRunInput, ValueTooLarge,
+    NotPublished.
     """
     version = _version_to_run(actor, workflow_id, version_id)
     values = check_inputs(version.definition, inputs)
@@ -54,16 +57,36 @@ def start_run(
         seq=1,
     )
     run.system = _system(run, query)
+    _refuse_too_large(run)
+    whole = run.inputs, run.system
     try:
         return _insert(actor, run)
     except IntegrityError:
         if run.idempotency_key is None:
             raise
+        run.inputs, run.system = whole
         return _same(run)
 
 
-@transaction.atomic
+def _refuse_too_large(run: Run) -> None:
+    limit = settings.ENGINE_VALUE_MAX
+    if (size := json_size(run.inputs) + json_size(run.system)) > limit:
+        raise ValueTooLarge("The inputs are too large.", size=size, limit=limit)
+
+
 def _insert(actor: Actor, run: Run) -> Run:
+    """With what is too large for its row put aside before."""
+    aside = Aside(run.organization_id, run.public_id)
+    run.inputs, run.system = aside.row_form(run.inputs), aside.row_form(run.system)
+    try:
+        return _insert_row(actor, run)
+    except IntegrityError:  # whatever else happens, the run may be there all the same
+        aside.discard()
+        raise
+
+
+@transaction.atomic
+def _insert_row(actor: Actor, run: Run) -> Run:
     run.save(force_insert=True)
     Event.objects.create(
         organization_id=run.organization_id, run=run, seq=1, kind="run.queued", at=now()
@@ -178,9 +201,10 @@ def deliver_decision(task: HumanTask, decision: Decision) -> None:
     Raises RunFinished, so that the decision is refused, when the run is over.
     """
     run_id, node_id, iteration = _subject(task.subject_id)
-    run = Run.objects.select_for_update().get(public_id=run_id)
-    if run.finished:
-        raise RunFinished("The run is over; nobody waits for this answer.", state=run.state)
+    run = Run.objects.select_for_update().filter(public_id=run_id).first()
+    if run is None or run.finished:
+        state = run.state if run else ""
+        raise RunFinished("The run is over; nobody waits for this answer.", state=state)
     Signal.objects.create(
         organization_id=run.organization_id,
         run=run,

@@ -7,7 +7,9 @@ from typing import Any
 from rest_framework import serializers
 
 from core.fields import TraceIdField
+from orgs.actions.retention import LONGEST, SHORTEST
 from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
+from workflows.models.values import row_value
 
 
 class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
@@ -19,7 +21,7 @@ class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
         model = Workflow
         fields = (
             "id", "project", "name", "description", "mode", "published", "published_number",
-            "latest_number", "created_at", "updated_at",
+            "latest_number", "run_retention_days", "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -64,6 +66,18 @@ class ImportedSerializer(serializers.Serializer[Any]):
     report = serializers.JSONField()
 
 
+class WorkflowRetentionSerializer(serializers.Serializer[Any]):
+    days = serializers.IntegerField(
+        allow_null=True,
+        min_value=SHORTEST,
+        max_value=LONGEST,
+        help_text="The workflow's own; null: as long as the organization keeps runs.",
+    )
+    kept_days = serializers.IntegerField(
+        read_only=True, allow_null=True, help_text="What holds: the fewer of both. Null: for ever."
+    )
+
+
 class MoveSerializer(serializers.Serializer[Any]):
     project = serializers.UUIDField()
 
@@ -82,6 +96,14 @@ class CancelRunSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
 
 
+class StoredValueField(serializers.JSONField):
+    """A list shows a large value as its row does, `{"$stored": {...}}`; the run alone in full."""
+
+    def get_attribute(self, instance: Any) -> Any:
+        listed = isinstance(getattr(self.parent, "parent", None), serializers.ListSerializer)
+        return row_value(instance, str(self.source)) if listed else super().get_attribute(instance)
+
+
 RUN_FIELDS = (
     "id", "workflow", "version", "version_number", "state", "trigger", "inputs", "outputs", "error",
     "trace_id", "step_count", "tokens", "cost", "created_at", "started_at", "ended_at",
@@ -93,6 +115,8 @@ class RunSerializer(serializers.ModelSerializer[Run]):
     id = serializers.UUIDField(source="public_id", read_only=True)
     version_number = serializers.IntegerField(source="version.number", read_only=True)
     duration_ms = serializers.IntegerField(read_only=True, allow_null=True)
+    inputs = StoredValueField(read_only=True)
+    outputs = StoredValueField(read_only=True, allow_null=True)
 
     class Meta:
         model = Run

@@ -20,9 +20,11 @@ from workflows.actions import (
     import_flow,
     move_workflow,
     publish_version,
+    set_workflow_retention,
     start_run,
 )
 from workflows.actions.flows import MAX_BYTES, require_import
+from workflows.actions.retention import kept_days
 from workflows.api.serializers import (
     AfterSerializer,
     CancelRunSerializer,
@@ -39,6 +41,7 @@ from workflows.api.serializers import (
     VersionDetailSerializer,
     VersionSerializer,
     WorkflowFilter,
+    WorkflowRetentionSerializer,
     WorkflowSerializer,
 )
 from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
@@ -49,13 +52,20 @@ RUN_EXAMPLE = OpenApiExample(
     value={"inputs": {"ticket": "My invoice is wrong."}, "query": ""},
 )
 
+KEEP_EXAMPLE = OpenApiExample("Keep for a month", request_only=True, value={"days": 30})
+KEPT_EXAMPLE = OpenApiExample(
+    "The organization keeps less", response_only=True, value={"days": 30, "kept_days": 14}
+)
+
 
 class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
     """Guests list and read what was shared with them; the queryset says what that is."""
 
     serializer_class = WorkflowSerializer
     verbs = {"import_": "workflow.edit", "*": "workflow.view"}
-    granted = frozenset({"list", "retrieve", "versions", "publish", "runs", "move", "import_"})
+    granted = frozenset(
+        {"list", "retrieve", "versions", "publish", "runs", "move", "retention", "import_"}
+    )
     own_keys = frozenset({"runs"})
     queryset = Workflow.objects.none()
     filters = WorkflowFilter
@@ -82,6 +92,22 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
             project_id=form.validated_data["project"],
         )
         return Response(WorkflowSerializer(workflow).data)
+
+    @extend_schema(
+        request=WorkflowRetentionSerializer,
+        responses=WorkflowRetentionSerializer,
+        examples=[KEEP_EXAMPLE, KEPT_EXAMPLE],
+    )
+    @action(detail=True, methods=["put"])
+    def retention(self, request: Request, pk: str) -> Response:
+        """How many days its finished runs are kept; older ones are deleted within minutes."""
+        form = WorkflowRetentionSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        workflow = set_workflow_retention(
+            actor=self.actor, workflow_id=self.get_object().pk, **form.validated_data
+        )
+        kept = {"days": workflow.run_retention_days, "kept_days": kept_days(workflow)}
+        return Response(WorkflowRetentionSerializer(kept).data)
 
     @extend_schema(
         request={"multipart/form-data": ImportSerializer},

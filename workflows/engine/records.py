@@ -44,6 +44,8 @@ class Step:
     error_code: str = ""
     usage: dict[str, Any] = field(default_factory=dict)
     cost: int = 0
+    weight: int = 0
+    """Bytes of the larger of inputs and outputs as JSON, measured when it settled; not stored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from workflows.models.runs import (
     Step,
     WorkerProcess,
 )
+from workflows.models.values import RunValue
 from workflows.models.workflows import (
     Workflow,
     WorkflowGrant,
@@ -18,6 +19,7 @@ from workflows.models.workflows import (
 __all__ = [
     "Event",
     "Run",
+    "RunValue",
     "RunWait",
     "Signal",
     "Step",

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.ids import uuid7
 from orgs.visibility import Place, VisibleQuerySet
+from workflows.models.values import HoldsValues, ValueField
 from workflows.models.workflows import Workflow, WorkflowVersion
 
 
@@ -24,7 +25,7 @@ class RunQuerySet(VisibleQuerySet):
         return self.filter(state__in=Run.LIVE)
 
 
-class Run(models.Model):
+class Run(HoldsValues):
     """One execution of one version. `epoch` fences: a write with an older one has no effect."""
 
     class State(models.TextChoices):
@@ -57,9 +58,9 @@ class Run(models.Model):
     wakes = models.PositiveIntegerField(default=0)
     crashes = models.PositiveSmallIntegerField(_("crashes"), default=0)
     priority = models.SmallIntegerField(_("priority"), default=0)
-    inputs: models.JSONField[Any, Any] = models.JSONField(_("inputs"), default=dict)
-    system: models.JSONField[Any, Any] = models.JSONField(default=dict)
-    outputs: models.JSONField[Any, Any] = models.JSONField(_("outputs"), null=True)
+    inputs: models.JSONField[Any, Any] = ValueField(_("inputs"), default=dict)
+    system: models.JSONField[Any, Any] = ValueField(default=dict)
+    outputs: models.JSONField[Any, Any] = ValueField(_("outputs"), null=True)
     error: models.JSONField[Any, Any] = models.JSONField(_("error"), null=True)
     trace_id = models.CharField(_("trace id"), max_length=32)
     idempotency_key = models.CharField(max_length=120, null=True)  # noqa: DJ001 - unique where given
@@ -95,6 +96,11 @@ class Run(models.Model):
                 fields=("-priority", "id"), name="run_queued", condition=Q(state="queued")
             ),
             models.Index(fields=("owner",), name="run_running", condition=Q(state="running")),
+            models.Index(
+                fields=("workflow", "ended_at", "id"),
+                name="run_ended",
+                condition=Q(ended_at__isnull=False),
+            ),
         )
 
     repeated: bool = False
@@ -118,7 +124,7 @@ class OfRunQuerySet(VisibleQuerySet):
     place = Place("run.view", project="run__workflow__project", shared="run__workflow")
 
 
-class OfRun(models.Model):
+class OfRun(HoldsValues):
     """A row that belongs to a run (and so to its organization)."""
 
     id = models.BigAutoField(primary_key=True)
@@ -142,8 +148,8 @@ class Step(OfRun):
     status = models.CharField(_("status"), max_length=12)
     handle = models.CharField(max_length=100, default="source")
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=1)
-    inputs: models.JSONField[Any, Any] = models.JSONField(_("inputs"), default=dict)
-    outputs: models.JSONField[Any, Any] = models.JSONField(_("outputs"), default=dict)
+    inputs: models.JSONField[Any, Any] = ValueField(_("inputs"), default=dict)
+    outputs: models.JSONField[Any, Any] = ValueField(_("outputs"), default=dict)
     error = models.TextField(_("error"), blank=True, default="")
     error_code = models.CharField(max_length=60, blank=True, default="")
     usage: models.JSONField[Any, Any] = models.JSONField(_("usage"), default=dict)
@@ -172,7 +178,7 @@ class Event(OfRun):
     seq = models.PositiveIntegerField(_("number"))
     kind = models.CharField(_("kind"), max_length=30)
     node_id = models.CharField(_("node"), max_length=100, blank=True, default="")
-    data: models.JSONField[Any, Any] = models.JSONField(_("data"), default=dict)
+    data: models.JSONField[Any, Any] = ValueField(_("data"), default=dict)
     at = models.DateTimeField(_("at"))
 
     class Meta:

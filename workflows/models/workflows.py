@@ -38,6 +38,12 @@ class Workflow(TenantModel):
         related_name="+",
         verbose_name=_("published version"),
     )
+    run_retention_days = models.PositiveIntegerField(
+        _("days runs are kept"),
+        null=True,
+        blank=True,
+        help_text=_("Empty: as long as the organization keeps them."),
+    )
     latest_number = models.PositiveIntegerField(_("latest version"), default=0)
     created_by_id = models.UUIDField(null=True, editable=False)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from core.jsonsafe import json_size
 from workflows.engine.checks import InvalidGraph
 from workflows.engine.pool import Pool
 from workflows.engine.records import Change, Event, RunState, Step, StepStatus, Wait
@@ -252,7 +253,12 @@ class _Advance:
             iteration=iteration,
         )
         return Attempting(
-            found, context, self._note, lambda: self.stream.restart(node_id), self.mocks
+            found,
+            context,
+            self._note,
+            lambda: self.stream.restart(node_id),
+            self.limits.value,
+            self.mocks,
         )
 
     def _note(self, event: Event) -> None:
@@ -347,6 +353,10 @@ class _Advance:
         if state in {RunState.SUCCEEDED, RunState.PARTIAL}:
             self.stream.flush()
             outputs = outputs_of(self.graph, self.steps)
+            if (size := json_size(outputs)) > self.limits.value:
+                message = f"The run's outputs have {size} bytes, more than {self.limits.value}"
+                cause = {"code": "value_too_large", "message": message, "node_id": ""}
+                return await self._end(RunState.FAILED, cause)
             self.buffer_events.append(Event("run.succeeded", data={"state": str(state)}))
         elif state is not RunState.WAITING:
             await self.cancel_tasks()

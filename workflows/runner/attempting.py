@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.errors import DomainError
+from core.jsonsafe import json_size
 from workflows.engine.graph import FAIL_BRANCH, SOURCE
 from workflows.engine.records import Event, Step, StepStatus, Wait
 from workflows.engine.values import convert
@@ -33,6 +34,8 @@ class Attempting:
     context: NodeContext
     note: Note
     restart: Callable[[], None]
+    largest: int
+    """Bytes of outputs as JSON that are kept; more is a failure."""
     mocks: Mocks | None = None
 
     async def settle(self) -> Step | Waiting:
@@ -83,25 +86,23 @@ class Attempting:
         outputs = outcome.outputs
         if self.mocks:
             outputs = self.mocks.touch_up(self.compiled.kind, self.context, outputs)
-        return self._step(
-            started,
-            handle=outcome.handle,
-            inputs=outcome.inputs,
-            outputs=outputs,
-            usage=outcome.usage,
-            cost=outcome.cost,
-        )
+        spent = {"usage": outcome.usage, "cost": outcome.cost}
+        if (size := json_size(outputs)) > self.largest:
+            failure = NodeFailed(
+                f"The outputs have {size} bytes, more than {self.largest}",
+                code="value_too_large",
+                kind="ValueTooLarge",
+                inputs=outcome.inputs,
+            )
+            return self._failed(started, failure, **spent)
+        return self._step(started, outcome.inputs, outputs, size, handle=outcome.handle, **spent)
 
-    def _failed(self, started: datetime, failure: NodeFailed) -> Step:
+    def _failed(self, started: datetime, failure: NodeFailed, **spent: Any) -> Step:
         policy = self.compiled.policy
         message = failure.message[:LONGEST_ERROR]
-        common = {
-            "inputs": failure.inputs,
-            "error": message,
-            "error_code": failure.code[:LONGEST_CODE],
-        }
+        common = spent | {"error": message, "error_code": failure.code[:LONGEST_CODE]}
         if not policy.strategy:
-            return self._step(started, status=StepStatus.FAILED, **common)
+            return self._step(started, failure.inputs, status=StepStatus.FAILED, **common)
         outputs = {"error_message": message, "error_type": failure.kind}
         handle = FAIL_BRANCH if policy.strategy == FAIL_BRANCH else SOURCE
         try:
@@ -111,14 +112,33 @@ class Attempting:
             }
         except (TypeError, ValueError) as error:
             common["error"] = f"{message} (and its default value is unusable: {error})"
-            return self._step(started, status=StepStatus.FAILED, **common)
+            return self._step(started, failure.inputs, status=StepStatus.FAILED, **common)
         return self._step(
-            started, status=StepStatus.EXCEPTION, handle=handle, outputs=outputs, **common
+            started,
+            failure.inputs,
+            outputs,
+            json_size(outputs),
+            status=StepStatus.EXCEPTION,
+            handle=handle,
+            **common,
         )
 
-    def _step(self, started: datetime, **rest: Any) -> Step:
-        context = self.context
+    def _step(
+        self,
+        started: datetime,
+        inputs: dict[str, Any],
+        outputs: dict[str, Any] | None = None,
+        size: int = 0,
+        **rest: Any,
+    ) -> Step:
+        """`size`: bytes of `outputs` as JSON. Inputs too large to keep are told of, not kept."""
+        context, weight = self.context, json_size(inputs)
+        if weight > self.largest:
+            inputs, weight = {"omitted": {"bytes": weight, "most": self.largest}}, 0
         return Step(
+            inputs=inputs,
+            outputs=outputs or {},
+            weight=max(weight, size),
             node_id=context.node.id,
             kind=context.node.kind,
             iteration=context.iteration,

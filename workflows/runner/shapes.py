@@ -32,6 +32,8 @@ class RunTask:
 class Limits:
     steps: int = 500
     seconds: float = 1200.0
+    value: int = 4_194_304
+    """Bytes that the outputs of a node, or of the run, have as JSON at most."""
     poll: float = 0.5
     """How often `control` is asked while nodes are at work, in seconds."""
 

@@ -11,6 +11,7 @@ from core.groupcommit import GroupCommitter
 from workflows.runner import Change
 from workflows.runtime.channels import channel_of, organization_channel
 from workflows.runtime.store.base import TERMINAL, Claimed, Commit, Committed
+from workflows.runtime.values import LargeValues
 
 
 class StoreJournal:
@@ -22,6 +23,7 @@ class StoreJournal:
         self._run = run
         self._committer = committer
         self._bus = bus
+        self._values = LargeValues(run)
         self._channel = channel_of(run.public_id)
         self.control = run.control
         self.state = ""
@@ -29,6 +31,7 @@ class StoreJournal:
 
     async def commit(self, change: Change) -> bool:
         run = self._run
+        change = await self._values.out_of(change)
         done = await self._committer.put(Commit(run.pk, run.epoch, run.wakes, change, now()))
         if not done.ok:
             return False

@@ -31,13 +31,15 @@ from core.bus import get_bus
 from core.groupcommit import GroupCommitter
 from core.ids import uuid7
 from core.trace import tracing
+from files.errors import StorageUnavailable
 from workflows.models import Run, WorkerProcess
-from workflows.runner import Change, Event, RunState, RunTask, advance, graph_of
+from workflows.runner import Change, Event, Limits, RunState, RunTask, advance, graph_of
 from workflows.runtime.journal import StoreJournal
 from workflows.runtime.services import RunServices
 from workflows.runtime.store import RunStore, open_store
 from workflows.runtime.store.base import TERMINAL, Claimed, Commit, Committed
 from workflows.runtime.sweep import close_ended, close_run, sweep
+from workflows.runtime.values import made_whole
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -49,9 +51,12 @@ STOP_SECONDS = 15.0
 """What ending the work that is still under way may take, after the grace given."""
 UNSURE = (
     psycopg.OperationalError, psycopg.InterfaceError, psycopg.IntegrityError,
-    db.OperationalError, db.InterfaceError, db.IntegrityError,
+    db.OperationalError, db.InterfaceError, db.IntegrityError, StorageUnavailable,
 )  # fmt: skip
-"""The database is away, or took a change without our learning of it: what it holds will tell."""
+"""The database is away, or took a change without our learning of it: what it holds will tell.
+
+So is the file store when it does not give back what a run goes on from.
+"""
 
 
 class Worker:
@@ -165,7 +170,7 @@ class Worker:
                 await self._attempt(run, journal)
             except UNSURE:
                 # Not failed: the heartbeat hands it back, and it goes on from what is durable.
-                logger.exception("Run %s lost touch with the database", run.public_id)
+                logger.exception("Run %s lost touch with its store", run.public_id)
                 return
             except Exception as error:
                 logger.exception("Run %s broke", run.public_id)
@@ -181,6 +186,7 @@ class Worker:
             reason = f"The worker died {run.crashes} times while it ran this run."
             await self._fail(journal, "run_crashed", reason)
             return
+        run = await made_whole(run)
         task = RunTask(
             run_id=str(run.public_id),
             organization_id=str(run.organization_id),
@@ -193,7 +199,8 @@ class Worker:
             waits=run.waits,
             signals=run.signals,
         )
-        await advance(task, journal, self._services, control=lambda: journal.control)
+        limits = Limits(value=settings.ENGINE_VALUE_MAX)
+        await advance(task, journal, self._services, control=lambda: journal.control, limits=limits)
 
     async def _fail(self, journal: StoreJournal, code: str, message: str) -> None:
         error = {"code": code, "message": message[:2000], "node_id": ""}

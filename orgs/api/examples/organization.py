@@ -10,6 +10,7 @@ ORGANIZATION = OpenApiExample(
         "slug": "northwind",
         "require_second_factor": False,
         "audit_retention_days": 730,
+        "run_retention_days": 90,
         "closing_at": None,
         "cors_origins": ["https://app.northwind.example"],
         "created_at": "2026-11-01T09:00:00Z",

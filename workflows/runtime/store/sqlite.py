@@ -15,6 +15,7 @@ from django.utils.timezone import now
 
 from core.jsonsafe import clean
 from workflows.models import Event, Run, RunWait, Signal, Step, WorkflowVersion
+from workflows.models.values import row_value
 from workflows.runtime.store.base import Claimed, Commit, Committed, Group, fold
 from workflows.runtime.store.rows import (
     SIGNAL_FIELDS,
@@ -94,8 +95,8 @@ def _claimed(run: Run, steps: list[Any], waits: list[Any], signals: list[Any]) -
         workflow_id=run.workflow_id,
         version_id=run.version_id,
         trace_id=run.trace_id,
-        inputs=run.inputs,
-        system=run.system,
+        inputs=row_value(run, "inputs"),
+        system=row_value(run, "system"),
         wakes=run.wakes,
         crashes=run.crashes,
         seq=run.seq,
@@ -136,7 +137,8 @@ def _update(run: Run, group: Group) -> None:
         woken = group.state == Run.State.WAITING and run.wakes != group.wakes
         run.state = Run.State.QUEUED if woken else group.state
         run.owner = None
-    run.outputs = run.outputs if group.outputs is None else clean(group.outputs)
+    if group.outputs is not None:
+        run.outputs = clean(group.outputs)
     run.error = run.error if group.error is None else clean(group.error)
     run.ended_at = group.at if group.ends else run.ended_at
     run.save(
