@@ -2,6 +2,7 @@
 
 Uvicorn reads its certificate once, when it starts. Here every connection is met with what lies in
 the folder now, as gunicorn does it, so that a certificate made anew interrupts no long answer.
+Without a folder it speaks plainly, for whoever has another proxy on the same host.
 """
 
 import argparse
@@ -45,13 +46,14 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m config.stream")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--certificates", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--certificates", type=Path, metavar="FOLDER")
     given = parser.parse_args(arguments)
+    folder: Path | None = given.certificates
     uvicorn.run(
         "config.asgi:application",
         host=given.host,
         port=given.port,
-        ssl_context_factory=lambda config, default: FreshContext(given.certificates),
+        ssl_context_factory=(lambda config, default: FreshContext(folder)) if folder else None,
         access_log=False,
         log_level="warning",
         proxy_headers=False,  # the application reads them itself, and counts TRUSTED_PROXIES

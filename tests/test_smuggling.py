@@ -80,7 +80,7 @@ def serving(name, data):
         "--port=8000": f"--port={port}",
         "--workers=2": "--workers=1",
     }
-    command = [swaps.get(part, part) for part in SERVICES[name]["command"] if "/certs/" not in part]
+    command = [swaps.get(part, part) for part in SERVICES[name]["command"] if "/certs" not in part]
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "DATA_DIR": str(data),

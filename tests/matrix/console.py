@@ -67,6 +67,7 @@ MODELS: dict[str, str] = {
     "workflows.WorkflowVersion": "v",
     "workflows.Run": "v",
     "workflows.Event": "v",
+    "workflows.RunValue": "v",
     "workflows.RunWait": "v",
     "workflows.Signal": "v",
     "workflows.WorkerProcess": "v",
