@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
+import redis
 import redis.asyncio
 from django.conf import settings
 from redis.exceptions import RedisError
@@ -85,6 +86,9 @@ class Bus(Protocol):
     def publish(self, channel: str, message: Message) -> None:
         """Send without waiting, from inside an event loop; losing it must be harmless."""
 
+    def publish_now(self, channel: str, message: Message) -> None:
+        """Send from a thread without an event loop, waiting for it; losing it must be harmless."""
+
     def listen(self, channel: str) -> Any:
         """Async context manager that yields an `Inbox`."""
 
@@ -97,6 +101,8 @@ class LocalBus:
 
     def publish(self, channel: str, message: Message) -> None:
         self._listeners.deliver(channel, message)
+
+    publish_now = publish
 
     def listen(self, channel: str) -> Any:
         return self._listeners.listen(channel)
@@ -124,6 +130,13 @@ class RedisBus:
             sender = loop.create_task(self._send(outbox))
             self._senders.add(sender)
             sender.add_done_callback(self._senders.discard)
+
+    def publish_now(self, channel: str, message: Message) -> None:
+        try:
+            with redis.from_url(self._url, socket_timeout=2, socket_connect_timeout=2) as client:
+                client.publish(PREFIX + channel, json.dumps(message))
+        except (RedisError, OSError):
+            logger.warning("A live hint could not be sent; listeners will catch up by themselves.")
 
     async def _send(self, outbox: list[tuple[str, str]]) -> None:
         try:

@@ -1,17 +1,14 @@
 """The doorbell and the net. Losing or repeating any of these messages is harmless."""
 
-import asyncio
 from dataclasses import asdict
 
 from celery import shared_task
 from django.core.cache import cache
 
-from core.bus import get_bus
 from core.queue import send
 from workflows.actions.retention import SECONDS
 from workflows.actions.retention import prune_runs as prune_old_runs
 from workflows.removal import sweep_orphans
-from workflows.runtime.channels import channel_of
 from workflows.runtime.sweep import sweep as sweep_runs
 from workflows.runtime.worker import get_worker
 from workflows.values import erase_doomed
@@ -47,14 +44,3 @@ def prune_runs() -> dict[str, int]:
     orphans = sweep_orphans()
     erased, size = erase_doomed(seconds=SECONDS)
     return asdict(removed) | {"orphans": orphans, "erased": erased, "bytes": size}
-
-
-@shared_task
-def announce(run_id: str, seq: int) -> None:
-    """Tell whoever watches a run that something outside the engine changed it."""
-
-    async def tell() -> None:
-        get_bus().publish(channel_of(run_id), {"seq": seq})
-        await asyncio.sleep(0.2)  # lets the bus send before this short-lived loop ends
-
-    asyncio.run(tell())

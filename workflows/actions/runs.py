@@ -21,7 +21,8 @@ from orgs.access import Actor, can, require
 from orgs.projects import refuse_archived
 from workflows.errors import NotPublished, RunFinished, ValueTooLarge
 from workflows.inputs import check_inputs
-from workflows.models import Event, Run, RunWait, Signal, Workflow, WorkflowVersion
+from workflows.models import Event, Run, Signal, Workflow, WorkflowVersion
+from workflows.runtime.ending import end_run
 from workflows.runtime.sweep import take_back_tasks
 from workflows.values import Aside
 
@@ -168,24 +169,10 @@ def cancel_run(*, actor: Actor, run_id: UUID, reason: str = "") -> Run:
     run = Run.objects.select_for_update().get(pk=seen.pk)
     if run.finished:
         raise RunFinished("The run is over already.", state=run.state)
-    take_back_tasks(run, "The run was cancelled.")  # asked before the row was ours
-    run.state, run.ended_at, run.owner, run.control = Run.State.CANCELLED, now(), None, "cancel"
-    run.epoch += 1
-    run.seq += 1
-    run.error = {"code": "cancelled", "message": reason[:500], "node_id": ""}
-    run.save(update_fields=["state", "ended_at", "owner", "control", "epoch", "seq", "error"])
-    Event.objects.create(
-        organization_id=run.organization_id,
-        run=run,
-        seq=run.seq,
-        kind="run.cancelled",
-        data={"reason": reason[:500]},
-        at=run.ended_at,
-    )
-    RunWait.objects.filter(run=run).delete()
-    Signal.objects.filter(run=run).delete()
-    _note("workflows.run.cancelled", actor, run, reason=reason[:500])
-    enqueue("workflows.tasks.announce", run_id=str(run.public_id), seq=run.seq)
+    reason = reason[:500]
+    error = {"code": "cancelled", "message": reason, "node_id": ""}
+    end_run(run, Run.State.CANCELLED, error=error, data={"reason": reason})
+    _note("workflows.run.cancelled", actor, run, reason=reason)
     return run
 
 

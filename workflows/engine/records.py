@@ -7,16 +7,31 @@ from typing import Any
 
 
 class RunState(StrEnum):
+    SCHEDULED = "scheduled"
+    HELD = "held"
     QUEUED = "queued"
     RUNNING = "running"
     WAITING = "waiting"
+    PAUSED = "paused"
+    PARKED = "parked"
     SUCCEEDED = "succeeded"
     PARTIAL = "partial-succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    TERMINATED = "terminated"
+    TIMED_OUT = "timed-out"
 
 
-ENDED = frozenset({RunState.SUCCEEDED, RunState.PARTIAL, RunState.FAILED, RunState.CANCELLED})
+ENDED = frozenset(
+    {
+        RunState.SUCCEEDED,
+        RunState.PARTIAL,
+        RunState.FAILED,
+        RunState.CANCELLED,
+        RunState.TERMINATED,
+        RunState.TIMED_OUT,
+    }
+)
 
 
 class StepStatus(StrEnum):
@@ -24,6 +39,8 @@ class StepStatus(StrEnum):
     FAILED = "failed"
     EXCEPTION = "exception"
     """Failed, and the flow says how to go on."""
+    SKIPPED = "skipped"
+    """Never ran: somebody gave its outputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +88,31 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """The answer to a wait."""
+    """The answer to a wait, or (with a `name`) news for whichever node waits for that name."""
 
     node_id: str
     iteration: str
     payload: dict[str, Any]
+    name: str = ""
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """Something a node has to say about its work. `level`: debug info warning error."""
+
+    level: str
+    message: str
+    node_id: str = ""
+    iteration: str = ""
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """All that becomes durable at once. `resolved` names waits by (node, iteration).
+    """All that becomes durable at once.
 
+    `resolved` names waits by (node, iteration), `consumed` named signals by id.
     A `state` is present when the run rests or ends with this change; ended runs carry outputs
     (None unless they succeeded) and, when failed, `error`: {"code", "message", "node_id"}.
     """
@@ -90,6 +121,8 @@ class Change:
     events: tuple[Event, ...] = ()
     waits: tuple[Wait, ...] = ()
     resolved: tuple[tuple[str, str], ...] = ()
+    consumed: tuple[int, ...] = ()
+    logs: tuple[LogLine, ...] = ()
     state: RunState | None = None
     outputs: dict[str, Any] | None = None
     error: dict[str, Any] | None = None

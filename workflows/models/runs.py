@@ -29,20 +29,50 @@ class Run(HoldsValues):
     """One execution of one version. `epoch` fences: a write with an older one has no effect."""
 
     class State(models.TextChoices):
+        SCHEDULED = "scheduled", _("Scheduled")
+        HELD = "held", _("Held back")
         QUEUED = "queued", _("Queued")
         RUNNING = "running", _("Running")
         WAITING = "waiting", _("Waiting")
+        PAUSED = "paused", _("Paused")
+        PARKED = "parked", _("Parked")
         SUCCEEDED = "succeeded", _("Succeeded")
         PARTIAL = "partial-succeeded", _("Partly succeeded")
         FAILED = "failed", _("Failed")
         CANCELLED = "cancelled", _("Cancelled")
+        TERMINATED = "terminated", _("Terminated")
+        TIMED_OUT = "timed-out", _("Timed out")
 
-    LIVE = (State.QUEUED, State.RUNNING, State.WAITING)
+    LIVE = (
+        State.SCHEDULED, State.HELD, State.QUEUED, State.RUNNING, State.WAITING, State.PAUSED,
+        State.PARKED,
+    )  # fmt: skip
+    """Not over. SCHEDULED waits for `not_before`, HELD for its concurrency key, WAITING for an
+    answer or a time, PAUSED for a person's word; PARKED was given up after too many crashes.
+    """
 
     class Trigger(models.TextChoices):
         MANUAL = "manual", _("By hand")
         API = "api", _("API")
         COMMAND = "command", _("Command line")
+        SCHEDULE = "schedule", _("Schedule")
+        WEBHOOK = "webhook", _("Webhook")
+        RUN_ENDED = "run-ended", _("End of a run")
+        PARENT = "parent", _("Another run")
+        RERUN = "rerun", _("Rerun")
+
+    class Control(models.TextChoices):
+        """What somebody asked of a run that a worker has in hand."""
+
+        NONE = "", _("Nothing")
+        PAUSE = "pause", _("Pause")
+        CANCEL = "cancel", _("Cancel")
+
+    class ParentClose(models.TextChoices):
+        """What becomes of a run when the run that started it ends before it."""
+
+        CANCEL = "cancel", _("Cancel")
+        LEAVE = "leave", _("Leave")
 
     id = models.BigAutoField(primary_key=True)
     public_id = models.UUIDField(_("id"), default=uuid7, unique=True, editable=False)
@@ -51,13 +81,30 @@ class Run(HoldsValues):
     version = models.ForeignKey(WorkflowVersion, models.CASCADE, related_name="+")
     state = models.CharField(_("state"), max_length=18, choices=State, default=State.QUEUED)
     trigger = models.CharField(_("trigger"), max_length=10, choices=Trigger)
-    control = models.CharField(max_length=10, blank=True, default="")
+    control = models.CharField(max_length=10, choices=Control, blank=True, default="")
     seq = models.PositiveIntegerField(default=0)
     epoch = models.PositiveIntegerField(default=0)
     owner = models.UUIDField(null=True)
     wakes = models.PositiveIntegerField(default=0)
     crashes = models.PositiveSmallIntegerField(_("crashes"), default=0)
     priority = models.SmallIntegerField(_("priority"), default=0)
+    generation = models.PositiveSmallIntegerField(default=0)
+    """How often it was reset: part of the keys of its effects, so that they happen anew."""
+    not_before = models.DateTimeField(_("not before"), null=True)
+    deadline_at = models.DateTimeField(_("deadline"), null=True)
+    concurrency_key = models.CharField(_("concurrency key"), max_length=200, blank=True, default="")
+    parent = models.ForeignKey(
+        "self", models.DO_NOTHING, null=True, related_name="children", db_constraint=False,
+        db_index=False, verbose_name=_("started by run"),
+    )  # fmt: skip
+    parent_node = models.CharField(max_length=100, blank=True, default="")
+    parent_iteration = models.CharField(max_length=100, blank=True, default="")
+    parent_close = models.CharField(max_length=10, choices=ParentClose, blank=True, default="")
+    source = models.ForeignKey(
+        "self", models.DO_NOTHING, null=True, related_name="reruns", db_constraint=False,
+        db_index=False, verbose_name=_("rerun of"),
+    )  # fmt: skip
+    source_node = models.CharField(_("rerun from node"), max_length=100, blank=True, default="")
     inputs: models.JSONField[Any, Any] = ValueField(_("inputs"), default=dict)
     system: models.JSONField[Any, Any] = ValueField(default=dict)
     outputs: models.JSONField[Any, Any] = ValueField(_("outputs"), null=True)
@@ -96,6 +143,23 @@ class Run(HoldsValues):
                 fields=("-priority", "id"), name="run_queued", condition=Q(state="queued")
             ),
             models.Index(fields=("owner",), name="run_running", condition=Q(state="running")),
+            models.Index(
+                fields=("not_before",), name="run_scheduled", condition=Q(state="scheduled")
+            ),
+            models.Index(
+                fields=("workflow", "concurrency_key", "-priority", "id"),
+                name="run_held",
+                condition=Q(state="held"),
+            ),
+            models.Index(
+                fields=("deadline_at",),
+                name="run_overdue",
+                condition=Q(deadline_at__isnull=False, ended_at__isnull=True),
+            ),
+            models.Index(
+                fields=("parent",), name="run_children", condition=Q(parent__isnull=False)
+            ),
+            models.Index(fields=("source",), name="run_reruns", condition=Q(source__isnull=False)),
             models.Index(
                 fields=("workflow", "ended_at", "id"),
                 name="run_ended",
@@ -218,7 +282,9 @@ class RunWait(OfRun):
 class Signal(OfRun):
     """An answer for a waiting node; delivered once however often it is sent."""
 
-    node_id = models.CharField(_("node"), max_length=100)
+    name = models.CharField(_("name"), max_length=100, blank=True, default="")
+    """Of a signal that any node may wait for by this name; empty for the answer to one node."""
+    node_id = models.CharField(_("node"), max_length=100, blank=True, default="")
     iteration = models.CharField(max_length=100, blank=True, default="")
     payload: models.JSONField[Any, Any] = models.JSONField(default=dict)
     delivery_id = models.CharField(max_length=200, unique=True)

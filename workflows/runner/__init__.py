@@ -5,7 +5,17 @@ Events: run.started run.resumed run.waiting run.succeeded run.failed run.cancell
 node.retried node.waiting.
 """
 
-from workflows.engine.records import ENDED, Change, Event, RunState, Signal, Step, StepStatus, Wait
+from workflows.engine.records import (
+    ENDED,
+    Change,
+    Event,
+    LogLine,
+    RunState,
+    Signal,
+    Step,
+    StepStatus,
+    Wait,
+)
 from workflows.nodes.base import NodeFailed
 from workflows.nodes.services import (
     NodeHttpRequest,
@@ -25,6 +35,7 @@ __all__ = [
     "Event",
     "Journal",
     "Limits",
+    "LogLine",
     "NodeFailed",
     "NodeHttpRequest",
     "NodeHttpResponse",

@@ -7,3 +7,7 @@ def channel_of(public_id: object) -> str:
 
 def organization_channel(organization_id: object) -> str:
     return f"org:{organization_id}"
+
+
+CONTROL_CHANNEL = "engine:control"
+"""To the workers: {"run", "epoch", "control"} of a run whose row was changed under them."""

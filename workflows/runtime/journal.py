@@ -8,9 +8,9 @@ from django.utils.timezone import now
 
 from core.bus import Bus
 from core.groupcommit import GroupCommitter
-from workflows.runner import Change
+from workflows.runner import ENDED, Change
 from workflows.runtime.channels import channel_of, organization_channel
-from workflows.runtime.store.base import TERMINAL, Claimed, Commit, Committed
+from workflows.runtime.store.base import Claimed, Commit, Committed
 from workflows.runtime.values import LargeValues
 
 
@@ -38,7 +38,7 @@ class StoreJournal:
         self.control, self.state = done.control, done.state
         self.waited = self.waited or bool(change.waits)
         self._bus.publish(self._channel, {"seq": done.seq})
-        if done.state in TERMINAL or change.waits:
+        if done.state in ENDED or change.waits:
             self._bus.publish(
                 organization_channel(run.organization_id),
                 {"run": str(run.public_id), "state": done.state},

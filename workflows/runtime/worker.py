@@ -33,18 +33,18 @@ from core.ids import uuid7
 from core.trace import tracing
 from files.errors import StorageUnavailable
 from workflows.models import Run, WorkerProcess
-from workflows.runner import Change, Event, Limits, RunState, RunTask, advance, graph_of
+from workflows.runner import ENDED, Change, Event, Limits, RunState, RunTask, advance, graph_of
 from workflows.runtime.journal import StoreJournal
 from workflows.runtime.services import RunServices
 from workflows.runtime.store import RunStore, open_store
-from workflows.runtime.store.base import TERMINAL, Claimed, Commit, Committed
+from workflows.runtime.store.base import Claimed, Commit, Committed
 from workflows.runtime.sweep import close_ended, close_run, sweep
 from workflows.runtime.values import made_whole
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 MAX_CRASHES = 5
-"""A run that was running when its worker died this often is failed, not tried for ever."""
+"""A run whose worker died this often without one step in between is parked, not tried for ever."""
 DEFINITIONS_KEPT = 256
 TIDY_EVERY = 10
 STOP_SECONDS = 15.0
@@ -175,16 +175,15 @@ class Worker:
             except Exception as error:
                 logger.exception("Run %s broke", run.public_id)
                 await self._fail(journal, "engine_error", f"{type(error).__name__}: {error}")
-            unclean = journal.state in {RunState.FAILED, RunState.CANCELLED}
-            if unclean or (journal.state in TERMINAL and journal.waited):
+            whole = journal.state in {RunState.SUCCEEDED, RunState.PARTIAL}
+            if journal.state in ENDED and (journal.waited or not whole):
                 await asyncio.to_thread(close_run, run.pk)
             if journal.state == RunState.QUEUED:  # an answer came while it lay down
                 self._bell.set()
 
     async def _attempt(self, run: Claimed, journal: StoreJournal) -> None:
         if run.crashes >= MAX_CRASHES:
-            reason = f"The worker died {run.crashes} times while it ran this run."
-            await self._fail(journal, "run_crashed", reason)
+            await self._park(journal, run)
             return
         run = await made_whole(run)
         task = RunTask(
@@ -201,6 +200,13 @@ class Worker:
         )
         limits = Limits(value=settings.ENGINE_VALUE_MAX)
         await advance(task, journal, self._services, control=lambda: journal.control, limits=limits)
+
+    async def _park(self, journal: StoreJournal, run: Claimed) -> None:
+        """Leave it to a person: resuming tries again, with all that is done still done."""
+        message = f"The worker died {run.crashes} times in a row while it ran this run."
+        error = {"code": "run_crashed", "message": message, "node_id": ""}
+        event = Event(kind="run.parked", data={"error": error})
+        await journal.commit(Change(events=(event,), state=RunState.PARKED, error=error))
 
     async def _fail(self, journal: StoreJournal, code: str, message: str) -> None:
         error = {"code": code, "message": message[:2000], "node_id": ""}

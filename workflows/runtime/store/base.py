@@ -8,9 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from workflows.runner import Change, RunState, Signal, Step, Wait
-
-TERMINAL = frozenset({RunState.SUCCEEDED, RunState.PARTIAL, RunState.FAILED, RunState.CANCELLED})
+from workflows.runner import ENDED, Change, LogLine, Signal, Step, Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +30,11 @@ class Claimed:
     control: str
     started_by_id: UUID | None
     api_key_id: UUID | None
+    generation: int = 0
+    deadline_at: datetime | None = None
+    parent_id: int | None = None
+    parent_node: str = ""
+    parent_iteration: str = ""
     steps: tuple[Step, ...] = ()
     waits: tuple[Wait, ...] = ()
     signals: tuple[Signal, ...] = ()
@@ -70,6 +73,8 @@ class Group:
     events: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
     resolved: list[tuple[str, str]] = field(default_factory=list)
+    consumed: list[int] = field(default_factory=list)
+    logs: list[LogLine] = field(default_factory=list)
     state: str = ""
     outputs: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
@@ -79,6 +84,8 @@ class Group:
         self.events.extend((event.kind, event.node_id, event.data) for event in change.events)
         self.waits.extend(change.waits)
         self.resolved.extend(change.resolved)
+        self.consumed.extend(change.consumed)
+        self.logs.extend(change.logs)
         self.state = change.state or self.state
         self.outputs = self.outputs if change.outputs is None else change.outputs
         self.error = self.error if change.error is None else change.error
@@ -93,7 +100,7 @@ class Group:
 
     @property
     def ends(self) -> bool:
-        return self.state in TERMINAL
+        return self.state in ENDED
 
 
 def fold(commits: Sequence[Commit]) -> dict[tuple[int, int], Group]:

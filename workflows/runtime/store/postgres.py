@@ -32,6 +32,7 @@ from workflows.runtime.store.rows import (
 RUN_FIELDS = (
     "id", "public_id", "epoch", "organization_id", "workflow_id", "version_id", "trace_id",
     "inputs", "system", "wakes", "crashes", "seq", "control", "started_by_id", "api_key_id",
+    "generation", "deadline_at", "parent_id", "parent_node", "parent_iteration",
 )  # fmt: skip
 
 CLAIM = f"""
@@ -58,9 +59,13 @@ c AS (
     seq = r.seq + c.n_events, step_count = r.step_count + c.n_steps,
     tokens = r.tokens + c.tokens, cost = r.cost + c.cost,
     state = CASE WHEN c.state = '' THEN r.state
-                 WHEN c.state = 'waiting' AND r.wakes <> c.wakes THEN 'queued'
+                 WHEN c.state = 'waiting' AND r.control = 'pause' THEN 'paused'
+                 WHEN c.state = 'waiting' AND (r.wakes <> c.wakes OR r.control = 'cancel')
+                   THEN 'queued'
+                 WHEN c.state = 'paused' AND r.control <> 'pause' THEN 'queued'
                  ELSE c.state END,
     owner = CASE WHEN c.state = '' THEN r.owner END,
+    crashes = CASE WHEN c.n_steps > 0 THEN 0 ELSE r.crashes END,
     outputs = COALESCE(c.outputs, r.outputs), error = COALESCE(c.error, r.error),
     ended_at = CASE WHEN c.ends THEN clock_timestamp() ELSE r.ended_at END
   FROM c WHERE r.id = c.id AND r.epoch = c.epoch AND r.state = 'running'
@@ -108,6 +113,12 @@ _PARTS = {
 ), ds AS (
   DELETE FROM workflows_signal x USING d
   WHERE x.run_id = d.run_id AND x.node_id = d.node_id AND x.iteration = d.iteration
+)""",
+    "consumed": """, cs AS (
+  DELETE FROM workflows_signal x
+  USING json_to_recordset(%(consumed)s::json) AS v(run_id bigint, epoch int, id bigint)
+  JOIN u ON u.id = v.run_id AND u.epoch = v.epoch
+  WHERE x.id = v.id AND x.run_id = v.run_id
 )""",
 }
 
@@ -201,6 +212,7 @@ def _parameters(groups: dict[tuple[int, int], Group]) -> dict[str, str]:
             own | {"node_id": node_id, "iteration": iteration}
             for node_id, iteration in group.resolved
         )
+        rows["consumed"].extend(own | {"id": pk} for pk in group.consumed)
     for n, step in enumerate(rows["steps"]):
         step["n"] = n
     return {name: dump_json(found) for name, found in rows.items() if found}

@@ -11,7 +11,7 @@ STEP_FIELDS = (
     "error", "error_code", "usage", "cost", "started_at", "ended_at",
 )  # fmt: skip
 WAIT_FIELDS = ("run_id", "node_id", "iteration", "kind", "key", "wake_at", "data")
-SIGNAL_FIELDS = ("run_id", "node_id", "iteration", "payload")
+SIGNAL_FIELDS = ("run_id", "node_id", "iteration", "payload", "name", "id")
 
 
 def step_of(row: tuple[Any, ...]) -> Step:

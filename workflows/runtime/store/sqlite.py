@@ -103,6 +103,11 @@ def _claimed(run: Run, steps: list[Any], waits: list[Any], signals: list[Any]) -
         control=run.control,
         started_by_id=run.started_by_id,
         api_key_id=run.api_key_id,
+        generation=run.generation,
+        deadline_at=run.deadline_at,
+        parent_id=run.parent_id,
+        parent_node=run.parent_node,
+        parent_iteration=run.parent_iteration,
         steps=tuple(steps),
         waits=tuple(waits),
         signals=tuple(signals),
@@ -125,6 +130,8 @@ def _write(group: Group) -> Committed:
     for node_id, iteration in group.resolved:
         RunWait.objects.filter(run=run, node_id=node_id, iteration=iteration).delete()
         Signal.objects.filter(run=run, node_id=node_id, iteration=iteration).delete()
+    if group.consumed:
+        Signal.objects.filter(run=run, pk__in=group.consumed).delete()
     return Committed(ok=True, seq=run.seq, control=run.control, state=run.state)
 
 
@@ -133,10 +140,10 @@ def _update(run: Run, group: Group) -> None:
     run.step_count += len(group.steps)
     run.tokens += group.tokens
     run.cost += group.cost
+    if group.steps:
+        run.crashes = 0
     if group.state:
-        woken = group.state == Run.State.WAITING and run.wakes != group.wakes
-        run.state = Run.State.QUEUED if woken else group.state
-        run.owner = None
+        run.state, run.owner = _state_after(run, group), None
     if group.outputs is not None:
         run.outputs = clean(group.outputs)
     run.error = run.error if group.error is None else clean(group.error)
@@ -144,8 +151,21 @@ def _update(run: Run, group: Group) -> None:
     run.save(
         update_fields=[
             "seq", "step_count", "tokens", "cost", "state", "owner", "outputs", "error", "ended_at",
+            "crashes",
         ]
     )  # fmt: skip
+
+
+def _state_after(run: Run, group: Group) -> str:
+    """What was asked of the run while it worked decides how it rests."""
+    if group.state == Run.State.WAITING:
+        if run.control == Run.Control.PAUSE:
+            return Run.State.PAUSED
+        if run.wakes != group.wakes or run.control == Run.Control.CANCEL:
+            return Run.State.QUEUED
+    if group.state == Run.State.PAUSED and run.control != Run.Control.PAUSE:
+        return Run.State.QUEUED
+    return group.state
 
 
 def _insert(run: Run, group: Group, base: int) -> None:

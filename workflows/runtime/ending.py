@@ -1,0 +1,55 @@
+"""Ending a run from outside its worker: its epoch moves on and fences the worker out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.utils.timezone import now
+
+from core.bus import get_bus
+from workflows.models import Event, Run, RunWait, Signal
+from workflows.runtime.channels import CONTROL_CHANNEL, channel_of
+from workflows.runtime.sweep import take_back_tasks
+
+
+def end_run(
+    run: Run, state: str, *, error: dict[str, Any] | None = None, data: dict[str, Any] | None = None
+) -> None:
+    """End a run that is not over. Its row is locked by the caller, in the same transaction.
+
+    Its open tasks are taken back, its waits and signals are gone, its history says `run.<state>`
+    with `data`; watchers are told after the commit.
+    """
+    take_back_tasks(run, "The run is over.")
+    run.state, run.ended_at, run.owner, run.control = state, now(), None, ""
+    run.epoch += 1
+    run.seq += 1
+    run.error = error
+    run.save(update_fields=["state", "ended_at", "owner", "control", "epoch", "seq", "error"])
+    Event.objects.create(
+        organization_id=run.organization_id,
+        run=run,
+        seq=run.seq,
+        kind=f"run.{state}",
+        data=data or {},
+        at=run.ended_at,
+    )
+    RunWait.objects.filter(run=run).delete()
+    Signal.objects.filter(run=run).delete()
+    tell_worker(run)
+
+
+def tell_worker(run: Run) -> None:
+    """After the commit: the worker hears of a changed `control` or `epoch`, watchers of an event.
+
+    Without this message both learn of it all the same, by the next heartbeat or poll.
+    """
+    control = {"run": run.pk, "epoch": run.epoch, "control": run.control}
+    hint = {"seq": run.seq}
+
+    def publish() -> None:
+        get_bus().publish_now(CONTROL_CHANNEL, control)
+        get_bus().publish_now(channel_of(run.public_id), hint)
+
+    transaction.on_commit(publish, robust=True)
