@@ -46,3 +46,9 @@ class RunFinished(Conflict):
     """The run is over; nothing can be done to it."""
 
     code = "run_finished"
+
+
+class TooDeep(Conflict):
+    """Runs that start runs stand too deep above each other; `detail.most`."""
+
+    code = "too_deep"

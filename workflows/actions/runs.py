@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from django.utils.timezone import now
 
 from audit.actions import record
@@ -22,9 +22,19 @@ from orgs.projects import refuse_archived
 from workflows.errors import NotPublished, RunFinished, ValueTooLarge
 from workflows.inputs import check_inputs
 from workflows.models import Event, Run, Signal, Workflow, WorkflowVersion
-from workflows.runtime.ending import end_run
+from workflows.runtime.ending import end_run, tell_worker
 from workflows.runtime.sweep import take_back_tasks
 from workflows.values import Aside
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The run and the node that start another run, and what becomes of that when they end."""
+
+    parent_id: int
+    parent_node: str
+    parent_iteration: str
+    parent_close: str
 
 
 def start_run(
@@ -36,6 +46,7 @@ def start_run(
     version_id: UUID | None = None,
     trigger: str = Run.Trigger.API,
     idempotency_key: str | None = None,
+    parent: Parent | None = None,
 ) -> Run:
     """Queue a run; it is durable when this returns. The same key returns the same run.
 
@@ -56,6 +67,7 @@ def start_run(
         started_by_id=actor.user_id,
         api_key_id=actor.api_key_id,
         seq=1,
+        **(asdict(parent) if parent else {}),
     )
     run.system = _system(run, query)
     _refuse_too_large(run)
@@ -200,8 +212,11 @@ def deliver_decision(task: HumanTask, decision: Decision) -> None:
         payload=clean(_answer(decision)),
         delivery_id=f"task:{task.pk}",
     )
-    Run.objects.filter(pk=run.pk).update(wakes=F("wakes") + 1)
-    Run.objects.filter(pk=run.pk, state=Run.State.WAITING).update(state=Run.State.QUEUED)
+    run.wakes += 1
+    if run.state == Run.State.WAITING:
+        run.state = Run.State.QUEUED
+    run.save(update_fields=["wakes", "state"])
+    tell_worker(run)
     enqueue("workflows.tasks.pump")
 
 
