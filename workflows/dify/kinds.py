@@ -22,28 +22,32 @@ OURS = frozenset(
         "variable-aggregator",
         "human-input",
         "tool",
+        "iteration",
+        "iteration-start",
+        "loop",
+        "loop-start",
+        "loop-end",
+        "assigner",
+        # Our own: a file may hold them, exported from here.
+        "wait",
+        "sub-workflow",
+        "on-cancel",
     }
 )
 TRIGGERS = frozenset({"trigger-webhook", "trigger-schedule", "trigger-plugin"})
 LATER = TRIGGERS | {
     "agent",
-    "assigner",
     "datasource",
     "document-extractor",
-    "iteration",
-    "iteration-start",
     "knowledge-index",
     "knowledge-retrieval",
     "knowledge-retrieval-v2",
     "list-operator",
-    "loop",
-    "loop-end",
-    "loop-start",
     "parameter-extractor",
     "question-classifier",
 }
-# Entered by their container, never by an edge from the start.
-INNER_STARTS = frozenset({"iteration-start", "loop-start"})
+# Entered by their container (or by a cancellation), never by an edge from the start.
+INNER_STARTS = frozenset({"iteration-start", "loop-start", "on-cancel"})
 
 # Kinds with outputs of their own making (tool: plugin variables) are absent: anything may be read.
 FIXED_OUTPUTS: Mapping[str, frozenset[str]] = {
@@ -55,6 +59,13 @@ FIXED_OUTPUTS: Mapping[str, frozenset[str]] = {
     "if-else": frozenset({"result", "selected_case_id"}),
     "template-transform": frozenset({"output"}),
     "http-request": frozenset({"status_code", "body", "headers", "files"}),
+    "iteration": frozenset({"output", "item", "index"}),
+    "iteration-start": frozenset(),
+    "loop-start": frozenset(),
+    "loop-end": frozenset(),
+    "assigner": frozenset(),
+    "on-cancel": frozenset(),
+    "wait": frozenset({"signals", "signal", "timed_out"}),
 }
 HUMAN_OUTPUTS = frozenset({"__action_id", "__action_value", "__rendered_content"})
 
@@ -94,6 +105,9 @@ TEXT_FIELDS: Mapping[str, tuple[str, ...]] = {
     "http-request": ("url", "headers", "params", "authorization", "body"),
     "human-input": ("form_content", "inputs", "delivery_methods"),
     "tool": ("tool_parameters", "tool_configurations"),
+    "wait": ("until", "timeout_seconds"),
+    "sub-workflow": ("inputs", "query"),
+    "loop": ("break_conditions",),
 }
 
 # What must be there, and as what, for a node to run at all. "?" marks what may be absent.
@@ -132,4 +146,9 @@ SHAPES: Mapping[str, Mapping[str, str]] = {
         "tool_parameters": "mapping?",
         "tool_configurations": "mapping?",
     },
+    "iteration": {"iterator_selector": "list", "output_selector": "list?"},
+    "loop": {"loop_variables": "list?", "break_conditions": "list?"},
+    "assigner": {"items": "list?"},
+    "wait": {"until": "list"},
+    "sub-workflow": {"workflow": "text", "inputs": "mapping?"},
 }

@@ -124,7 +124,11 @@ def _own_outputs(node: FlowNode) -> frozenset[str] | None:
         case "variable-aggregator":
             return _aggregated(data)
         case kind:
-            return FIXED_OUTPUTS.get(kind)
+            return _looped(data) if kind == "loop" else FIXED_OUTPUTS.get(kind)
+
+
+def _looped(data: dict[str, Any]) -> frozenset[str]:
+    return _named(data.get("loop_variables"), "label") | {"loop_round"}
 
 
 def _aggregated(data: dict[str, Any]) -> frozenset[str]:

@@ -40,11 +40,19 @@ class Stream:
     """Follows the run's edges and outputs, and publishes text in template order."""
 
     def __init__(
-        self, graph: Graph, templates: Mapping[str, Template], pool: Pool, publish: Publish
+        self,
+        graph: Graph,
+        templates: Mapping[str, Template],
+        pool: Pool,
+        publish: Publish,
+        changing: frozenset[tuple[str, ...]] = frozenset(),
     ) -> None:
         self._graph = graph
         self._templates = templates
         self._pool = pool
+        self._changing = changing
+        """Variables that nodes change: said when their speaker has come to its turn."""
+        self._settled: set[str] = set()
         self.publish = publish
         self._open: set[str] = set()
         self._queue: deque[str] = deque()
@@ -82,6 +90,8 @@ class Stream:
 
     def settle(self, node_id: str, outputs: Mapping[str, object]) -> None:
         """The node's outputs are final; what was fed of them is completed from there."""
+        if node_id in self._templates:
+            self._settled.add(node_id)
         for path, live in self._live.items():
             if path[0] == node_id and not live.closed:
                 live.close(outputs.get(path[1]))
@@ -107,6 +117,8 @@ class Stream:
             return True
         if segment.path[0] in self._skipped:
             return True
+        if segment.path[:2] in self._changing and node_id not in self._settled:
+            return False
         if (live := self._live.get(segment.path)) is not None:
             return self._say_live(node_id, live)
         value = self._pool.get(segment.path)

@@ -3,6 +3,7 @@
 Dify has two forms: one assignment (version 1) and a list of them with operations (version 2).
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
@@ -62,6 +63,9 @@ class AssignerKind(NodeKind[AssignerConfig]):
         shown = {".".join(at): value for at, value in assigned.items()}
         return Outcome(outputs={}, inputs={"assigned": shown}, assigned=tuple(assigned.items()))
 
+    def assigns(self, config: AssignerConfig) -> frozenset[tuple[str, ...]]:
+        return frozenset(item.variable_selector for item in config.items)
+
     def outputs(self, data: Mapping[str, Any]) -> frozenset[str] | None:
         return frozenset()
 
@@ -86,6 +90,8 @@ def _given(item: Item, pool: Pool) -> Any:
     if item.operation in {"clear", "remove-first", "remove-last"}:
         return None
     if item.input_type != "variable":
+        if item.operation in {"append", "extend"}:
+            raise _refused(item, f"{item.operation} takes a variable, no constant")
         return item.value
     value = pool.get(tuple(map(str, item.value or ()))) if isinstance(item.value, list) else MISSING
     if value is MISSING:
@@ -114,6 +120,13 @@ def _replace(before: Any, value: Any) -> Any:
     if before is not None and value is not None and _family(before) != _family(value):
         raise TypeError(f"it is {_family(before)}, the value is {_family(value)}")
     return value
+
+
+def _set(before: Any, value: Any) -> Any:
+    """Constants of lists and objects are written as JSON."""
+    if isinstance(before, list | dict) and isinstance(value, str):
+        value = json.loads(value)
+    return _replace(before, value)
 
 
 def _family(value: Any) -> str:
@@ -164,7 +177,7 @@ def _numeric(work: Callable[[float, float], float]) -> Callable[[Any, Any], floa
 
 OPERATIONS: Mapping[str, Callable[[Any, Any], Any]] = {
     "over-write": _replace,
-    "set": _replace,
+    "set": _set,
     "clear": _clear,
     "append": _append,
     "extend": _extend,

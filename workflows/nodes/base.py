@@ -149,6 +149,10 @@ class NodeKind(Generic[C]):
         """Outputs in place of a run; `reads` is what the flow reads from this node."""
         raise NotImplementedError
 
+    def assigns(self, config: C) -> frozenset[tuple[str, ...]]:
+        """Variables of others that it may change."""
+        return frozenset()
+
     def connector(self, context: NodeContext, config: C) -> str:
         """What it reaches (a host, a model, a tool), for limits; empty where that says nothing."""
         return ""

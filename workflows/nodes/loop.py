@@ -88,7 +88,7 @@ class LoopRounds:
 
     def _finish(self) -> None:
         variables = dict(self._pool.scopes[self._context.node.id])
-        outputs = {**variables, "loop_round": self._done}
+        outputs = {**variables, "loop_round": self._done} if self._done else variables
         self.outcome = Outcome(outputs=outputs, inputs=self._inputs)
 
 

@@ -117,14 +117,14 @@ class _Advance:
         if self.waits:
             self.buffer.event("run.waiting")
             return await self._end(RunState.WAITING, None)
-        return await self._end(state_of(self.at.graph, self.at.steps), None)
+        state = RunState.PARTIAL if self.at.faulty else state_of(self.at.graph, self.at.steps)
+        return await self._end(state, None)
 
     # -- the work
 
     async def _work(self) -> None:
         while True:
-            if not self.pausing:
-                await self._run_pure()
+            await self._run_pure()
             self._check_control()
             starting = [] if self.pausing else self._next_effects()
             if not (starting or self.tasks or self.settled or self._stays_awake()):
@@ -142,6 +142,12 @@ class _Advance:
 
     async def _run_pure(self) -> None:
         """Run all that is ready and pure, in order; effects that come up are queued."""
+        while self.at.ready and not self.pausing:
+            await self._run_ready()
+            if self.waits.fresh:
+                await self.waits.resume()
+
+    async def _run_ready(self) -> None:
         count = 0
         at = self.at
         while at.ready and not self.pausing:
@@ -210,8 +216,11 @@ class _Advance:
         self.wake.set()
 
     async def _await_settled(self) -> None:
-        """Until a node has settled, a wait is over or somebody has a say."""
-        while not self.settled:
+        """Until a node has settled, a wait is over or somebody has a say.
+
+        A task may still be in `tasks` when its result has been taken: nothing is to come then.
+        """
+        while not self.settled and (self.tasks or self._stays_awake()):
             self.wake.clear()
             rest = math.inf if self.pausing else self.waits.seconds()
             pause = max(min(self.deadline - time.monotonic(), self.limits.poll, rest), 0)

@@ -112,6 +112,17 @@ def templates(graph: Graph) -> Mapping[str, Template]:
     return found
 
 
+def assigned(graph: Graph) -> frozenset[tuple[str, ...]]:
+    """Variables that some node of the flow may change on the way."""
+    if "assigned" not in graph.cache:
+        found = (node for node in compiled(graph).values() if node.config)
+        graph.cache["assigned"] = frozenset().union(
+            *(node.kind.assigns(node.config) for node in found)
+        )
+    paths: frozenset[tuple[str, ...]] = graph.cache["assigned"]
+    return paths
+
+
 def reads(graph: Graph) -> Mapping[str, tuple[Ref, ...]]:
     """Which variables of each node the flow refers to."""
     if "reads" not in graph.cache:

@@ -14,7 +14,7 @@ from workflows.nodes.base import ContainerKind, NodeContext, NodeFailed, Outcome
 from workflows.nodes.services import Services
 from workflows.runner.attempting import ASSIGNED, Attempting, Try
 from workflows.runner.buffer import Buffer, Place
-from workflows.runner.compiled import Compiled, compiled, templates
+from workflows.runner.compiled import Compiled, assigned, compiled, templates
 from workflows.runner.frames import Frame, Frames, Open
 from workflows.runner.redaction import masked, masked_event, masked_line, secrets_of
 from workflows.runner.shapes import Journal, Limits, RunTask
@@ -27,6 +27,9 @@ class Ended(Exception):
         super().__init__(message)
         self.state = state
         self.cause = {"code": code, "message": message, "node_id": node} if code else None
+
+
+EMPTY = NodeFailed("There is nothing in it", code="empty_container", retryable=False)
 
 
 class Standing:
@@ -49,9 +52,11 @@ class Standing:
         self.frames = Frames(graph, _pool_of(task, graph), self._reopen)
         self.root = self.frames.root
         self.offset = 0
-        self.stream = Stream(graph, templates(graph), self.root.pool, _unheard)
+        self.stream = Stream(graph, templates(graph), self.root.pool, _unheard, assigned(graph))
         self.steps: list[Step] = []
-        """Those of the flow itself, in order."""
+        """Those of the flow itself and the answers inside of containers, in order."""
+        self.faulty = False
+        """A failure inside of a container was handled."""
         self.count = 0
         """Of the steps inside containers."""
         self.ready: deque[tuple[Frame, str]] = deque()
@@ -131,7 +136,7 @@ class Standing:
         self.buffer.events.append(_event_of(step))
 
     def _count(self, step: Step) -> None:
-        if len(self.steps) > self.limits.steps or self.count > self.limits.inner:
+        if len(self.steps) > self.limits.steps + self.count or self.count > self.limits.inner:
             most = self.limits.inner if self.count > self.limits.inner else self.limits.steps
             message = f"The run took more than {most} steps"
             raise Ended(RunState.FAILED, "too_many_steps", message, step.node_id)
@@ -144,7 +149,7 @@ class Standing:
         if frame.container is None:
             self.steps.append(step)
         else:
-            self.count += 1
+            self._note_inner(step)
         failed = step.status == StepStatus.FAILED
         if not failed:
             self._see(frame, step)
@@ -156,6 +161,12 @@ class Standing:
             broke = not failed and self.nodes[step.node_id].kind.breaks
             if failed or broke or not frame.frontier.ready:
                 self._end_round(frame, failure=step if failed else None, broke=broke)
+
+    def _note_inner(self, step: Step) -> None:
+        self.count += 1
+        self.faulty = self.faulty or step.status in {StepStatus.FAILED, StepStatus.EXCEPTION}
+        if self.graph.nodes[step.node_id].response:
+            self.steps.append(step)
 
     def _see(self, frame: Frame, step: Step) -> None:
         frame.pool.put(step.node_id, step.outputs)
@@ -183,6 +194,8 @@ class Standing:
         assert isinstance(found.kind, ContainerKind)  # nosec B101 # noqa: S101 - asked before
         try:
             found.require()
+            if not self.graph.inside(key).start:
+                raise EMPTY
             rounds = found.kind.open(attempting.context, found.config)
         except NodeFailed as failure:
             if not self.replaying:

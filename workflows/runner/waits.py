@@ -27,6 +27,8 @@ class Waits:
         self._open: dict[Place, Wait] = {}
         self._answers: dict[Place, Signal] = {}
         self._named: dict[int, Signal] = {}
+        self.fresh = False
+        """A wait began since they were last looked through: what it waits for may be there."""
         self.skips: dict[Place, Signal] = {}
         """Nodes that somebody gave outputs for, so that they need not run."""
         self._withdrawn: list[Wait] = []
@@ -41,6 +43,7 @@ class Waits:
 
     def add(self, waiting: Waiting) -> None:
         wait = waiting.wait
+        self.fresh = True
         self._keep(wait)
         self._at.buffer.wait(wait)
         if wait.kind not in AGAIN:
@@ -91,6 +94,7 @@ class Waits:
 
     async def resume(self) -> None:
         """Carry on with all that is due or answered. Raises Ended."""
+        self.fresh = False
         if self._withdrawn:
             await self._close_withdrawn()
         if self.news:

@@ -1,5 +1,6 @@
 """Small flows for tests: written in a line, run in memory."""
 
+import asyncio
 import itertools
 
 from workflows.engine.graph import read_graph
@@ -141,7 +142,8 @@ async def run(definition, services=None, journal=None, query="", mocks=None, **r
     journal = journal or MemoryJournal()
     options = {key: rest.pop(key) for key in ("control", "limits", "outside") if key in rest}
     given = task(definition, query=query, **rest)
-    state = await advance(given, journal, services or World(), mocks=mocks, **options)
+    async with asyncio.timeout(20):  # a run that hangs is a failure, not a wait
+        state = await advance(given, journal, services or World(), mocks=mocks, **options)
     return state, journal, journal.changes[-1] if journal.changes else None
 
 

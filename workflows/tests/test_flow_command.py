@@ -241,13 +241,13 @@ def test_a_directory_runs_all_its_cases_and_names_what_is_missing(greeting, tmp_
 
 def test_kinds_that_do_not_run_yet_are_named(tmp_path):
     path = written(
-        tmp_path / "f.yml", start(), node("k", "loop"), end(), edges=["start -> k", "k -> end"]
+        tmp_path / "f.yml", start(), node("k", "agent"), end(), edges=["start -> k", "k -> end"]
     )
     cases = cases_of(tmp_path, case("k", fixture="f.yml", expected={"match": "subset"}))
 
     text, status = flow("test", path, "--cases", cases)
 
-    assert "loop" in text
+    assert "agent" in text
     assert (text.splitlines()[-1], status) == ("0 passed, 1 failed", 1)
 
 

@@ -110,7 +110,7 @@ def test_what_stands_around_the_graph_must_be_right(old, new, code):
     assert code in codes(faults_of(SUPPORT.replace(old, new).encode()))
 
 
-@pytest.mark.parametrize("kind", ["iteration", "loop", "agent", "knowledge-retrieval", "assigner"])
+@pytest.mark.parametrize("kind", ["agent", "knowledge-retrieval", "list-operator"])
 def test_kinds_that_come_later_are_told_from_kinds_that_do_not_exist(kind):
     faults = faults_of(flow(start(), node("x", kind), node("y", "telepathy"), end(z="x.out")))
 
