@@ -46,3 +46,15 @@ class RunFinished(Conflict):
     """The run is over; nothing can be done to it."""
 
     code = "run_finished"
+
+
+class ConcurrencyConflict(Conflict):
+    """Another run has the concurrency key, and the workflow's policy is not to start then."""
+
+    code = "concurrency_conflict"
+
+
+class LimitTaken(Conflict):
+    """There is a rate limit for this kind or connector already."""
+
+    code = "limit_taken"

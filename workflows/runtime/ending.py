@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -9,8 +10,10 @@ from django.utils.timezone import now
 
 from core.bus import get_bus
 from workflows.models import Event, Run, RunWait, Signal
+from workflows.runtime.asking import take_back_tasks
 from workflows.runtime.channels import CONTROL_CHANNEL, channel_of
-from workflows.runtime.sweep import take_back_tasks
+from workflows.runtime.family import tell_parent
+from workflows.runtime.slots import release
 
 
 def end_run(
@@ -18,8 +21,8 @@ def end_run(
 ) -> None:
     """End a run that is not over. Its row is locked by the caller, in the same transaction.
 
-    Its open tasks are taken back, its waits and signals are gone, its history says `run.<state>`
-    with `data`; watchers are told after the commit.
+    Its open tasks are taken back, its waits and signals are gone, its concurrency key passes to the
+    next, its history says `run.<state>` with `data`; watchers are told after the commit.
     """
     take_back_tasks(run, "The run is over.")
     run.state, run.ended_at, run.owner, run.control = state, now(), None, ""
@@ -37,7 +40,10 @@ def end_run(
     )
     RunWait.objects.filter(run=run).delete()
     Signal.objects.filter(run=run).delete()
+    release(run)
     tell_worker(run)
+    if run.parent_id is not None:
+        transaction.on_commit(partial(tell_parent, run.pk), robust=True)
 
 
 def tell_worker(run: Run) -> None:
