@@ -7,6 +7,7 @@ from workflows.actions.flows import (
     publish_version,
     read_flow,
 )
+from workflows.actions.queueing import set_run_policy
 from workflows.actions.retention import prune_runs, set_workflow_retention
 from workflows.actions.runs import cancel_run, deliver_decision, start_run
 
@@ -19,6 +20,7 @@ __all__ = [
     "prune_runs",
     "publish_version",
     "read_flow",
+    "set_run_policy",
     "set_workflow_retention",
     "start_run",
 ]

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import EllipsisType
 from typing import Any
 from uuid import UUID
@@ -66,7 +66,7 @@ def admit(run: Run, *, policy: RunPolicy | EllipsisType | None = ...) -> str:
 
     For every way into the queue but going on from a wait: a start, a delay that is over, a retry,
     a reset, a resumption. In a transaction that holds the run's row (or has just inserted it);
-    the caller sets the state that comes back, saves `state` and `deadline_at`, and writes the event.
+    the caller sets the state that comes back, saves it and `deadline_at`, and writes the event.
     A run that still has its slot keeps it; one without a key needs none. `deadline_at` is set from
     the policy where the run has none, or one that is over: time held back does not count.
     `policy`: the workflow's, where the caller has just read it.

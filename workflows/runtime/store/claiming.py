@@ -1,4 +1,4 @@
-"""Claiming on PostgreSQL: organizations take turns, each with its highest priority, then its oldest.
+"""Claiming on PostgreSQL: organizations take turns, each by priority, then by age.
 
 The statement steps from organization to organization through the index of queued runs, from where
 the last claim stopped and around, and takes as many of each as fit; so it costs the same whether
