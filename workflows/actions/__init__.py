@@ -8,12 +8,16 @@ from workflows.actions.flows import (
     read_flow,
 )
 from workflows.actions.queueing import set_run_policy
+from workflows.actions.rates import change_rate_limit, create_rate_limit, delete_rate_limit
 from workflows.actions.retention import prune_runs, set_workflow_retention
 from workflows.actions.runs import cancel_run, deliver_decision, start_run
 
 __all__ = [
     "cancel_run",
+    "change_rate_limit",
     "check_flow",
+    "create_rate_limit",
+    "delete_rate_limit",
     "deliver_decision",
     "import_flow",
     "move_workflow",

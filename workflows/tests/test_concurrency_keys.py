@@ -1,6 +1,7 @@
-"""Runs that share a key: how many are live, who is next, and that no slot is lost or given twice."""
+"""Runs that share a key: how many are live, who is next, and no slot is lost or given twice."""
 
 import threading
+from itertools import pairwise
 
 import pytest
 from django.db import connections, transaction
@@ -79,7 +80,7 @@ def test_the_engine_runs_them_one_after_the_other(actor, workflow):
             assert wait_for(run).state == "succeeded"
     begun = list(Run.objects.order_by("started_at").values_list("pk", "started_at", "ended_at"))
     assert [pk for pk, _, _ in begun] == [run.pk for run in runs]
-    for (_, _, ended_at), (_, started_at, _) in zip(begun, begun[1:], strict=False):
+    for (_, _, ended_at), (_, started_at, _) in pairwise(begun):
         assert started_at >= ended_at
     close_ended()
     assert not ConcurrencySlot.objects.exists()
@@ -223,6 +224,23 @@ def test_a_run_that_goes_live_again_takes_its_turn(actor, workflow):
     assert ConcurrencySlot.objects.count() == 1
 
 
+def live_of(key):
+    """Slots that are taken, and runs that may run: each counted by itself."""
+    live = Run.objects.filter(concurrency_key=key, state__in=("queued", "running"))
+    return ConcurrencySlot.objects.filter(key=key).count(), live.count()
+
+
+def cancel(actor, run):
+    cancel_run(actor=actor, run_id=run.public_id)
+
+
+def end_if_queued(actor, run):
+    with transaction.atomic():
+        row = Run.objects.select_for_update().get(pk=run.pk)
+        if row.state == Run.State.QUEUED:
+            end_run(row, Run.State.SUCCEEDED)
+
+
 @pytest.mark.services
 def test_sixteen_at_once_never_admit_too_many_and_lose_none(actor, workflow):
     """Each thread starts, ends and cancels; at any moment at most three of a key are live."""
@@ -233,18 +251,8 @@ def test_sixteen_at_once_never_admit_too_many_and_lose_none(actor, workflow):
         try:
             for turn in range(4):
                 run = begin(actor, workflow, f"k{(number + turn) % 2}")
-                taken = ConcurrencySlot.objects.filter(key=run.concurrency_key).count()
-                live = Run.objects.filter(
-                    concurrency_key=run.concurrency_key, state__in=("queued", "running")
-                ).count()
-                over.extend(n for n in (taken, live) if n > 3)
-                if turn % 2:
-                    cancel_run(actor=actor, run_id=run.public_id)
-                else:
-                    with transaction.atomic():
-                        row = Run.objects.select_for_update().get(pk=run.pk)
-                        if row.state == Run.State.QUEUED:
-                            end_run(row, Run.State.SUCCEEDED)
+                over.append(max(live_of(run.concurrency_key)))
+                (cancel if turn % 2 else end_if_queued)(actor, run)
         except Exception as error:  # noqa: BLE001 - told below
             faults.append(repr(error))
         finally:
@@ -256,14 +264,11 @@ def test_sixteen_at_once_never_admit_too_many_and_lose_none(actor, workflow):
     for thread in threads:
         thread.join()
     assert not faults
-    assert not over
-    for _ in range(100):
-        live = Run.objects.filter(state="queued")
+    assert max(over) <= 3
+    while live := list(Run.objects.filter(state="queued")):
         for run in live:
             finish(run)
             close_run(run.pk)
-        if not live:
-            break
     assert not Run.objects.filter(state__in=Run.LIVE).exists()
     assert not ConcurrencySlot.objects.exists()
 

@@ -27,8 +27,12 @@ ORGANIZATION = RUN_FIELDS.index("organization_id")
 _NEXT = """(SELECT organization_id FROM workflows_run WHERE state = 'queued'
    AND organization_id > {after} ORDER BY organization_id LIMIT 1)"""
 _FIRST = _NEXT.replace("AND organization_id > {after} ", "")
-_ROOM = """LEAST((%(size)s / (SELECT count(*) FROM o)), GREATEST(0, %(cap)s - (SELECT count(*)
-    FROM workflows_run b WHERE b.state = 'running' AND b.organization_id = o.id)))"""
+_BUSY = """, busy AS MATERIALIZED (
+  SELECT organization_id, count(*) AS n FROM workflows_run WHERE state = 'running' GROUP BY 1
+)"""
+_SHARE = "%(size)s / (SELECT count(*) FROM o)"
+_ROOM = f"""LEAST({_SHARE}, GREATEST(0, %(cap)s
+      - COALESCE((SELECT busy.n FROM busy WHERE busy.organization_id = o.id), 0)))"""  # nosec B608 # noqa: S608 - constants of this module
 _CLAIM = """
 WITH RECURSIVE o AS (
   SELECT s.id, s.id AS first, false AS around, 1 AS n
@@ -38,7 +42,7 @@ WITH RECURSIVE o AS (
   FROM o CROSS JOIN LATERAL (SELECT COALESCE({next}, {first}) AS id) x
   WHERE o.n < %(size)s AND x.id IS NOT NULL
     AND NOT ((x.id <= o.id OR o.around) AND x.id >= o.first)
-), u AS (
+){busy}, u AS (
   UPDATE workflows_run SET state = 'running', epoch = epoch + 1, owner = %(owner)s,
          started_at = COALESCE(started_at, now())
   WHERE id = ANY(ARRAY(
@@ -53,18 +57,19 @@ LEFT JOIN u ON true
 """
 
 
-def _statement(room: str) -> str:
+def _statement(room: str, busy: str = "") -> str:
     return _CLAIM.format(
         start=_NEXT.format(after="%(after)s"),
         next=_NEXT.format(after="o.id"),
         first=_FIRST,
         room=room,
+        busy=busy,
         fields=", ".join(RUN_FIELDS),
     )
 
 
-OPEN = _statement("%(size)s / (SELECT count(*) FROM o)")
-CAPPED = _statement(_ROOM)
+OPEN = _statement(_SHARE)
+CAPPED = _statement(_ROOM, _BUSY)
 """With at most `cap` runs of one organization under way. Two claims at once may go over by one."""
 
 
