@@ -33,7 +33,8 @@ def create_rate_limit(
 ) -> NodeRateLimit:
     """Let nodes start `limit` times in `per_seconds`, evenly, up to `burst` of them at once.
 
-    Without `burst` that is `limit`. Felt by workers within seconds. Raises InvalidInput, LimitTaken.
+    Without `burst` that is `limit`. Workers feel it within seconds. Raises InvalidInput and
+    LimitTaken.
     """
     require(actor, "limit.manage")
     row = NodeRateLimit(organization_id=actor.organization_id)

@@ -35,8 +35,9 @@ def workflow(organization):
 
 
 def api(organization, role=Role.OWNER):
+    """A session that speaks both ways: `format="json"` for the API, forms for pages."""
     client = APIClient()
-    client.force_login(person_in(organization, role))
+    client.force_login(person_in(organization, role)[0])
     return client
 
 
@@ -75,6 +76,7 @@ def test_what_makes_no_sense_is_refused_by_either_door(organization, workflow, w
     page = client.post(
         reverse("workflow_run_policy", args=[workflow.pk]),
         {name: value for name, value in (NOTHING | wrong).items() if value is not None},
+        format="multipart",
         follow=True,
     )
     assert page.status_code == 200
@@ -124,22 +126,27 @@ def test_who_only_runs_workflows_sees_limits_and_changes_none(organization):
 
     assert len(client.get("/api/v1/rate-limits/").json()["results"]) == 1
     assert client.post("/api/v1/rate-limits/", LIMIT, format="json").status_code == 403
-    assert client.post(reverse("rate_limits"), LIMIT).status_code == 403
+    assert client.post(reverse("rate_limits"), LIMIT, format="multipart").status_code == 403
     assert "api.example.com" in client.get(reverse("rate_limits")).content.decode()
 
 
 def test_pages_set_limits_and_policies(organization, workflow):
     client = api(organization)
-    client.post(reverse("rate_limits"), LIMIT)
+    client.post(reverse("rate_limits"), LIMIT, format="multipart")
     row = NodeRateLimit.objects.get()
-    client.post(reverse("rate_limit", args=[row.pk]), LIMIT | {"limit": 7, "burst": 2})
+    client.post(
+        reverse("rate_limit", args=[row.pk]), LIMIT | {"limit": 7, "burst": 2}, format="multipart"
+    )
     row.refresh_from_db()
     assert (row.limit, row.burst) == (7, 2)
-    assert "There is a limit" in client.post(reverse("rate_limits"), LIMIT).content.decode()
+    assert (
+        "There is a limit"
+        in client.post(reverse("rate_limits"), LIMIT, format="multipart").content.decode()
+    )
     client.post(reverse("rate_limit_delete", args=[row.pk]))
     assert not NodeRateLimit.objects.exists()
 
-    client.post(reverse("workflow_run_policy", args=[workflow.pk]), POLICY)
+    client.post(reverse("workflow_run_policy", args=[workflow.pk]), POLICY, format="multipart")
     assert RunPolicy.objects.get().concurrency_key == "{{ inputs.what }}"
     page = client.get(reverse("workflow", args=[workflow.pk])).content.decode()
     assert "{{ inputs.what }}" in page
