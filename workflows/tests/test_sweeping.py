@@ -262,13 +262,13 @@ def test_a_worker_whose_clock_is_wrong_keeps_its_runs_and_loses_them_when_it_die
         run = begin(actor_in(row.organization, "builder"), workflow)
         worker = EngineProcess(clock=60 * minutes)
         try:
-            until(lambda: len(model.keys) > 1)
+            until(lambda: len(model.keys) > 1, seconds=60)
             sweep()  # by the right clock
             run.refresh_from_db()
             assert (run.state, run.epoch, run.crashes) == ("running", 1, 0)
         finally:
             worker.kill()
-    until(lambda: sweep() and Run.objects.get(pk=run.pk).state == "queued")
+    until(lambda: sweep() and Run.objects.get(pk=run.pk).state == "queued", seconds=30)
     assert connection.vendor == "postgresql"
 
 
@@ -291,9 +291,11 @@ def test_a_worker_told_to_end_finishes_what_is_short_and_hands_back_what_is_long
             workflow = published(chain_of_calls(3), row.organization)
             runs.append(begin(actor_in(row.organization, "builder"), workflow))
         worker = CeleryProcess(grace=6)
-        until(lambda: short.keys and long.keys)
-        began = time.monotonic()
-        worker.terminate()
+        try:
+            until(lambda: short.keys and long.keys, seconds=60)
+            began = time.monotonic()
+        finally:
+            worker.terminate()
         took = time.monotonic() - began
     for run in runs:
         run.refresh_from_db()
