@@ -72,6 +72,14 @@ def joining(world: World) -> dict[str, Any]:
     return {"member": str(world.rows.approver.pk)}
 
 
+def policy(world: World) -> dict[str, Any]:
+    return {"max_concurrent": 2, "on_conflict": "queue", "priority": 1}
+
+
+def new_limit(world: World) -> dict[str, Any]:
+    return {"scope": "kind", "name": "llm", "limit": 9, "per_seconds": 60, "burst": 3}
+
+
 def moving(world: World) -> dict[str, Any]:
     return {"project": str(world.rows.project.pk)}
 
@@ -309,6 +317,15 @@ DOORS: dict[str, Door] = {
     "PUT /api/v1/workflows/<pk>/retention/": shared(
         "workflow.edit", "workflow", body=lambda w: {"days": 90}
     ),
+    "GET /api/v1/workflows/<pk>/run-policy/": shared("workflow.view", "workflow"),
+    "PUT /api/v1/workflows/<pk>/run-policy/": shared("workflow.edit", "workflow", body=policy),
+    "GET /api/v1/rate-limits/": Door("workflow.view"),
+    "POST /api/v1/rate-limits/": Door("limit.manage", body=new_limit),
+    "GET /api/v1/rate-limits/<pk>/": Door("workflow.view", "rate_limit"),
+    "PATCH /api/v1/rate-limits/<pk>/": Door(
+        "limit.manage", "rate_limit", body=lambda w: {"limit": 4}
+    ),
+    "DELETE /api/v1/rate-limits/<pk>/": Door("limit.manage", "rate_limit"),
     "POST /api/v1/workflows/<pk>/publish/": shared("workflow.publish", "workflow"),
     "POST /api/v1/workflows/<pk>/runs/": shared(
         "workflow.run", "workflow", body=lambda w: {"inputs": {"what": "x"}}
@@ -448,6 +465,12 @@ DOORS: dict[str, Door] = {
     "POST /workflows/<pk>/retention/": shared(
         "workflow.edit", "workflow", body=lambda w: {"days": "90"}
     ),
+    "POST /workflows/<pk>/run-policy/": shared("workflow.edit", "workflow", body=policy),
+    "GET /organization/rate-limits/": Door("workflow.view"),
+    "POST /organization/rate-limits/": Door("limit.manage", body=new_limit),
+    "GET /organization/rate-limits/<pk>/": Door("limit.manage", "rate_limit"),
+    "POST /organization/rate-limits/<pk>/": Door("limit.manage", "rate_limit", body=new_limit),
+    "POST /organization/rate-limits/<pk>/delete/": Door("limit.manage", "rate_limit"),
     "POST /workflows/<pk>/start/": shared("workflow.run", "workflow", body=version_of),
     "GET /runs/": shared("org.view"),
     "GET /runs/<pk>/": shared("run.view", "run"),

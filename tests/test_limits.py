@@ -42,6 +42,9 @@ INNER = {
     "workflows.dify.tree.LONGEST_NUMBER": "what a number is written with",
     "workflows.nodes.http_request.LONGEST": "seconds of each phase, by name",
     "workflows.layout.MOST_BENDS": "bends of a picture",
+    "workflows.runtime.due.AT_ONCE": "runs that one sweep moves; the next goes on",
+    "workflows.runtime.family.AT_ONCE": "waits that one look reads",
+    "workflows.runtime.store.claiming.MOST_PASSES": "statements of one claim; the next goes on",
     "workflows.runtime.worker.MAX_CRASHES": "crashes before a run is given up",
 }
 OF_CODE = ("workflows.sandbox.", "workflows.nodes.code", "workflows.nodes.jinja")

@@ -52,8 +52,11 @@ from orgs.models import (
 from orgs.permissions import KEY_SCOPES
 from orgs.tests.factories import MembershipFactory, OrganizationFactory
 from workflows.models import (
+    ConcurrencySlot,
     Event,
+    NodeRateLimit,
     Run,
+    RunPolicy,
     RunValue,
     RunWait,
     Signal,
@@ -71,7 +74,7 @@ KEPT = (
     RunWait, Signal, HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry,
     UsageRecord, Provider, Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer,
     Project, Team, TeamMembership, Invitation, Archive, SupportAccess, SsoConnection, SsoDomain,
-    Letter,
+    Letter, RunPolicy, ConcurrencySlot, NodeRateLimit,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 
@@ -293,6 +296,25 @@ def _add_run(world: World) -> None:
     Signal.objects.create(**common, delivery_id=f"{world.mark}-signal")
     _add_value(world, run)
     world.rows.run = run
+    _add_queueing(world, run)
+
+
+def _add_queueing(world: World, run: Run) -> None:
+    key = f"{world.mark}-key"
+    RunPolicy.objects.create(
+        organization=world.organization, workflow=run.workflow, concurrency_key=key
+    )
+    ConcurrencySlot.objects.create(
+        organization_id=world.organization.pk, workflow=run.workflow, key=key, run=run
+    )
+    world.rows.rate_limit = NodeRateLimit.objects.create(
+        organization=world.organization,
+        scope=NodeRateLimit.Scope.CONNECTOR,
+        name=f"{world.mark}.example.com",
+        limit=60,
+        per_seconds=60,
+        burst=60,
+    )
 
 
 def _add_value(world: World, run: Run) -> None:

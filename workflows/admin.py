@@ -13,8 +13,11 @@ from orgs.console import AuditedAdmin
 from workflows.actions import cancel_run
 from workflows.errors import RunFinished
 from workflows.models import (
+    ConcurrencySlot,
     Event,
+    NodeRateLimit,
     Run,
+    RunPolicy,
     RunValue,
     RunWait,
     Signal,
@@ -170,3 +173,33 @@ class SignalAdmin(ReadOnlyAdmin, ModelAdmin):
 @admin.register(WorkerProcess)
 class WorkerProcessAdmin(ReadOnlyAdmin, ModelAdmin):
     list_display = ("host", "pid", "started_at", "alive_until")
+
+
+@admin.register(RunPolicy)
+class RunPolicyAdmin(ReadOnlyAdmin, ModelAdmin):
+    """How runs of a workflow queue; the organization says it, on the workflow's page."""
+
+    list_display = (
+        "workflow", "organization", "concurrency_key", "max_concurrent", "on_conflict",
+        "run_timeout_seconds", "priority",
+    )  # fmt: skip
+    list_filter = ("on_conflict",)
+    list_select_related = ("workflow", "organization")
+    search_fields = ("workflow__name", "=workflow__id")
+
+
+@admin.register(ConcurrencySlot)
+class ConcurrencySlotAdmin(ReadOnlyAdmin, ModelAdmin):
+    """Which run holds which concurrency key now."""
+
+    list_display = ("key", "workflow", "run", "taken_at")
+    list_select_related = ("workflow", "run")
+    search_fields = ("=run__public_id", "=key", "=workflow__id")
+
+
+@admin.register(NodeRateLimit)
+class NodeRateLimitAdmin(ReadOnlyAdmin, ModelAdmin):
+    list_display = ("name", "scope", "organization", "limit", "per_seconds", "burst")
+    list_filter = ("scope",)
+    list_select_related = ("organization",)
+    search_fields = ("name", "=id", "organization__name")

@@ -10,7 +10,15 @@ from uuid import UUID
 from files.errors import FileGone
 from orgs.closing import erase_batch, plain_rows, register_erasure, register_source
 from orgs.contents import register_contents
-from workflows.models import Run, RunValue, Step, Workflow, WorkflowVersion
+from workflows.models import (
+    NodeRateLimit,
+    Run,
+    RunPolicy,
+    RunValue,
+    Step,
+    Workflow,
+    WorkflowVersion,
+)
 from workflows.models.values import read_value
 from workflows.removal import remove_runs
 from workflows.values import erase_values
@@ -33,6 +41,9 @@ def erase_workflows(organization_id: UUID, limit: int) -> int:
         return erase_values(values)
     if taken := erase_batch(WorkflowVersion.objects.of(organization_id), limit):
         return taken
+    for rows in (RunPolicy.objects, NodeRateLimit.objects):
+        if taken := erase_batch(rows.of(organization_id), limit):
+            return taken
     return erase_batch(Workflow.objects.of(organization_id), limit)
 
 
@@ -40,6 +51,17 @@ def workflow_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
     rows = Workflow.objects.of(organization_id)
     names = ("id", "project_id", "name", "description", "mode", "published_id", "created_at")
     yield from plain_rows(rows, *names, "run_retention_days")
+
+
+def policy_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
+    rows = RunPolicy.objects.of(organization_id)
+    names = ("workflow_id", "run_timeout_seconds", "max_concurrent", "concurrency_key")
+    yield from plain_rows(rows, *names, "on_conflict", "priority", "updated_at")
+
+
+def limit_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
+    rows = NodeRateLimit.objects.of(organization_id)
+    yield from plain_rows(rows, "id", "scope", "name", "limit", "per_seconds", "burst")
 
 
 def version_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
@@ -81,6 +103,8 @@ def contribute() -> None:
     register_contents("workflows", count_workflows)
     for name, rows in (
         ("workflows", workflow_rows),
+        ("run_policies", policy_rows),
+        ("rate_limits", limit_rows),
         ("versions", version_rows),
         ("runs", run_rows),
         ("steps", step_rows),

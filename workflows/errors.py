@@ -52,3 +52,15 @@ class TooDeep(Conflict):
     """Runs that start runs stand too deep above each other; `detail.most`."""
 
     code = "too_deep"
+
+
+class ConcurrencyConflict(Conflict):
+    """Another run has the concurrency key, and the workflow's policy is not to start then."""
+
+    code = "concurrency_conflict"
+
+
+class LimitTaken(Conflict):
+    """There is a rate limit for this kind or connector already."""
+
+    code = "limit_taken"

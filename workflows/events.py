@@ -15,3 +15,7 @@ register("workflows.workflow.retention_changed", _("Retention of a workflow's ru
 register(
     "workflows.runs.pruned", _("Old runs deleted"), runs=int, steps=int, events=int, values=int
 )
+register("workflows.workflow.run_policy_changed", _("Queueing of a workflow's runs changed"))
+register("workflows.rate_limit.created", _("Rate limit of nodes created"), scope=str)
+register("workflows.rate_limit.changed", _("Rate limit of nodes changed"), scope=str)
+register("workflows.rate_limit.deleted", _("Rate limit of nodes deleted"), scope=str)

@@ -20,6 +20,7 @@ from core.ui import (
     register_home_panel,
     register_nav,
 )
+from orgs.tabs import register_tab
 from workflows.models import Run
 
 DAYS = 14
@@ -30,6 +31,7 @@ FAILED = Q(state=Run.State.FAILED)
 def contribute() -> None:
     register_nav(_("Build"), _("Workflows"), "account_tree", "workflows", 110, "org.view")
     register_nav(_("Work"), _("Runs"), "play_circle", "runs", 210, "org.view")
+    register_tab(_("Rate limits"), "rate_limits", 65, verb="workflow.view")
     register_home_kpi("runs", run_count, 10, "run.view")
     register_home_kpi("success", success_rate, 20, "run.view")
     register_home_panel("runs", "workflows/_panel_chart.html", chart, 10, "run.view", "main")

@@ -16,11 +16,11 @@ from django.core.cache import cache
 from django.db import transaction
 from django.utils.timezone import now
 
-from workflows.models import Event, Run, RunValue, RunWait, Signal, Step
+from workflows.models import ConcurrencySlot, Event, Run, RunValue, RunWait, Signal, Step
 from workflows.values import doom
 
 logger = logging.getLogger(__name__)
-PARTS = (Step, Event, RunWait, Signal)
+PARTS = (Step, Event, RunWait, Signal, ConcurrencySlot)
 WINDOW = 20_000
 """Rows of each table that one pass looks at for their runs."""
 YOUNG = timedelta(hours=1)

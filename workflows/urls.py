@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from workflows import views
+from workflows import queue_pages, views
 
 urlpatterns = [
     path("workflows/", views.workflows, name="workflows"),
@@ -12,6 +12,14 @@ urlpatterns = [
     path("workflows/<uuid:pk>/share/", views.share, name="workflow_share"),
     path("workflows/<uuid:pk>/move/", views.move, name="workflow_move"),
     path("workflows/<uuid:pk>/retention/", views.retention, name="workflow_retention"),
+    path("workflows/<uuid:pk>/run-policy/", queue_pages.run_policy, name="workflow_run_policy"),
+    path("organization/rate-limits/", queue_pages.rate_limits, name="rate_limits"),
+    path("organization/rate-limits/<uuid:pk>/", queue_pages.rate_limit, name="rate_limit"),
+    path(
+        "organization/rate-limits/<uuid:pk>/delete/",
+        queue_pages.rate_limit_delete,
+        name="rate_limit_delete",
+    ),
     path("workflows/<uuid:pk>/start/", views.start, name="workflow_start"),
     path("runs/", views.runs, name="runs"),
     path("runs/<uuid:pk>/", views.run, name="run"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,13 +19,16 @@ from core.errors import IdempotencyMismatch, NotFound
 from core.jsonsafe import clean, json_size
 from core.queue import enqueue
 from core.trace import current_trace_id
-from orgs.access import Actor, can, require
+from orgs.access import Actor, can, require, system_actor
 from orgs.projects import refuse_archived
-from workflows.errors import NotPublished, RunFinished, ValueTooLarge
+from workflows.actions.queueing import SUPERSEDED, apply_policy, enter_queue
+from workflows.errors import ConcurrencyConflict, NotPublished, RunFinished, ValueTooLarge
 from workflows.inputs import check_inputs
-from workflows.models import Event, Run, Signal, Workflow, WorkflowVersion
-from workflows.runtime.ending import end_run, tell_worker
-from workflows.runtime.sweep import take_back_tasks
+from workflows.models import Event, Run, RunPolicy, Signal, Workflow, WorkflowVersion
+from workflows.runtime.asking import take_back_tasks
+from workflows.runtime.ending import end_run
+from workflows.runtime.slots import rivals
+from workflows.runtime.telling import wake
 from workflows.values import Aside
 
 
@@ -47,12 +52,14 @@ def start_run(
     trigger: str = Run.Trigger.API,
     idempotency_key: str | None = None,
     parent: Parent | None = None,
+    priority: int | None = None,
 ) -> Run:
     """Queue a run; it is durable when this returns. The same key returns the same run.
 
     Without `version_id` the published version runs; who may edit the workflow also gets its
-    latest draft while nothing is published. Raises InvalidRunInput, ValueTooLarge,
-    NotPublished.
+    latest draft while nothing is published. `priority` (-10 to 10) stands for the workflow's own.
+    A run whose concurrency key is taken is held. Raises InvalidRunInput, ValueTooLarge,
+    NotPublished, ConcurrencyConflict.
     """
     version = _version_to_run(actor, workflow_id, version_id)
     values = check_inputs(version.definition, inputs)
@@ -71,9 +78,10 @@ def start_run(
     )
     run.system = _system(run, query)
     _refuse_too_large(run)
+    policy = apply_policy(run, priority)
     whole = run.inputs, run.system
     try:
-        return _insert(actor, run)
+        return _insert(actor, run, policy)
     except IntegrityError:
         if run.idempotency_key is None:
             raise
@@ -87,26 +95,36 @@ def _refuse_too_large(run: Run) -> None:
         raise ValueTooLarge("The inputs are too large.", size=size, limit=limit)
 
 
-def _insert(actor: Actor, run: Run) -> Run:
+def _insert(actor: Actor, run: Run, policy: RunPolicy | None) -> Run:
     """With what is too large for its row put aside before."""
     aside = Aside(run.organization_id, run.public_id)
     run.inputs, run.system = aside.row_form(run.inputs), aside.row_form(run.system)
     try:
-        return _insert_row(actor, run)
-    except IntegrityError:  # whatever else happens, the run may be there all the same
+        return _insert_row(actor, run, policy)
+    except (IntegrityError, ConcurrencyConflict):  # the run may be there all the same
         aside.discard()
         raise
 
 
 @transaction.atomic
-def _insert_row(actor: Actor, run: Run) -> Run:
+def _insert_row(actor: Actor, run: Run, policy: RunPolicy | None) -> Run:
     run.save(force_insert=True)
+    takes_over = enter_queue(run, policy)
     Event.objects.create(
-        organization_id=run.organization_id, run=run, seq=1, kind="run.queued", at=now()
+        organization_id=run.organization_id, run=run, seq=1, kind=f"run.{run.state}", at=now()
     )
+    if takes_over:
+        transaction.on_commit(partial(_supersede, run), robust=True)
     _note("workflows.run.started", actor, run, trigger=run.trigger)
     enqueue("workflows.tasks.pump")
     return run
+
+
+def _supersede(run: Run) -> None:
+    """Cancel what has the run's concurrency key, or waits for it, since before the run came."""
+    for run_id in rivals(run):
+        with suppress(RunFinished, NotFound):
+            cancel_run(actor=system_actor(run.organization_id), run_id=run_id, reason=SUPERSEDED)
 
 
 def _same(run: Run) -> Run:
@@ -212,12 +230,7 @@ def deliver_decision(task: HumanTask, decision: Decision) -> None:
         payload=clean(_answer(decision)),
         delivery_id=f"task:{task.pk}",
     )
-    run.wakes += 1
-    if run.state == Run.State.WAITING:
-        run.state = Run.State.QUEUED
-    run.save(update_fields=["wakes", "state"])
-    tell_worker(run)
-    enqueue("workflows.tasks.pump")
+    wake(run)
 
 
 def _answer(decision: Decision) -> dict[str, Any]:

@@ -90,6 +90,10 @@ class StartRunSerializer(serializers.Serializer[Any]):
     inputs = serializers.DictField(required=False, default=dict)
     query = serializers.CharField(required=False, default="", allow_blank=True, max_length=100_000)
     version = serializers.UUIDField(required=False, default=None)
+    priority = serializers.IntegerField(
+        required=False, default=None, allow_null=True, min_value=-10, max_value=10,
+        help_text="Among the organization's runs, the highest first. Null: as the workflow says.",
+    )  # fmt: skip
 
 
 class CancelRunSerializer(serializers.Serializer[Any]):
@@ -107,7 +111,7 @@ class StoredValueField(serializers.JSONField):
 RUN_FIELDS = (
     "id", "workflow", "version", "version_number", "state", "trigger", "inputs", "outputs", "error",
     "trace_id", "step_count", "tokens", "cost", "created_at", "started_at", "ended_at",
-    "duration_ms",
+    "duration_ms", "priority", "concurrency_key", "deadline_at",
 )  # fmt: skip
 
 

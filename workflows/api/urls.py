@@ -3,6 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from workflows.api.queueing import RateLimitViewSet, RunPolicyView
 from workflows.api.sharing import GrantsView
 from workflows.api.streams import stream_run
 from workflows.api.views import RunViewSet, VersionViewSet, WorkflowViewSet
@@ -11,8 +12,10 @@ router = SimpleRouter(use_regex_path=False)
 router.register("workflows", WorkflowViewSet, basename="workflow")
 router.register("versions", VersionViewSet, basename="version")
 router.register("runs", RunViewSet, basename="run")
+router.register("rate-limits", RateLimitViewSet, basename="rate-limit")
 urlpatterns = [
     path("workflows/<uuid:pk>/grants/", GrantsView.as_view(), name="workflow-grants"),
+    path("workflows/<uuid:pk>/run-policy/", RunPolicyView.as_view(), name="workflow-run-policy"),
     path("runs/<uuid:pk>/stream/", stream_run, name="run-stream"),
     *router.urls,
 ]

@@ -171,7 +171,10 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
 
     @extend_schema(
         request=StartRunSerializer,
-        responses={201: RunSerializer},
+        responses={
+            201: RunSerializer,
+            409: refusal("concurrency_conflict", "Another run with this concurrency key."),
+        },
         examples=[RUN_EXAMPLE],
     )
     @action(detail=True, methods=["post"])
@@ -186,6 +189,7 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
             query=form.validated_data["query"],
             version_id=form.validated_data["version"],
             idempotency_key=idempotency_key(request),
+            priority=form.validated_data["priority"],
         )
         again = {REPLAYED: "true"} if run.repeated else None
         return Response(RunSerializer(run).data, status=status.HTTP_201_CREATED, headers=again)

@@ -1,5 +1,6 @@
 """Rows of the workflows room, split by noun."""
 
+from workflows.models.queueing import ConcurrencySlot, NodeRateLimit, RunPolicy
 from workflows.models.runs import (
     Event,
     Run,
@@ -17,8 +18,11 @@ from workflows.models.workflows import (
 )
 
 __all__ = [
+    "ConcurrencySlot",
     "Event",
+    "NodeRateLimit",
     "Run",
+    "RunPolicy",
     "RunValue",
     "RunWait",
     "Signal",

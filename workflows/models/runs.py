@@ -140,7 +140,9 @@ class Run(HoldsValues):
                 condition=Q(api_key_id__isnull=False),
             ),
             models.Index(
-                fields=("-priority", "id"), name="run_queued", condition=Q(state="queued")
+                fields=("organization", "-priority", "id"),
+                name="run_queued",
+                condition=Q(state="queued"),
             ),
             models.Index(fields=("owner",), name="run_running", condition=Q(state="running")),
             models.Index(
@@ -158,6 +160,11 @@ class Run(HoldsValues):
             ),
             models.Index(
                 fields=("parent",), name="run_children", condition=Q(parent__isnull=False)
+            ),
+            models.Index(
+                fields=("parent",),
+                name="run_live_children",
+                condition=Q(parent__isnull=False, ended_at__isnull=True),
             ),
             models.Index(fields=("source",), name="run_reruns", condition=Q(source__isnull=False)),
             models.Index(
@@ -273,6 +280,7 @@ class RunWait(OfRun):
         )
         indexes = (
             models.Index(fields=("wake_at",), name="wait_due", condition=Q(wake_at__isnull=False)),
+            models.Index(fields=("run",), name="wait_of_child", condition=Q(kind="run")),
         )
 
     def __str__(self) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.db import transaction
 from django.utils.timezone import now
 
-from core.bus import get_bus
 from workflows.models import Event, Run, RunWait, Signal
-from workflows.runtime.channels import CONTROL_CHANNEL, channel_of
-from workflows.runtime.sweep import take_back_tasks
+from workflows.runtime.asking import take_back_tasks
+from workflows.runtime.family import tell_parent
+from workflows.runtime.slots import release
 
 
 def end_run(
@@ -18,8 +19,8 @@ def end_run(
 ) -> None:
     """End a run that is not over. Its row is locked by the caller, in the same transaction.
 
-    Its open tasks are taken back, its waits and signals are gone, its history says `run.<state>`
-    with `data`; watchers are told after the commit.
+    Its open tasks are taken back, its waits and signals are gone, its concurrency key passes to the
+    next, its history says `run.<state>` with `data`; watchers are told after the commit.
     """
     take_back_tasks(run, "The run is over.")
     run.state, run.ended_at, run.owner, run.control = state, now(), None, ""
@@ -37,24 +38,7 @@ def end_run(
     )
     RunWait.objects.filter(run=run).delete()
     Signal.objects.filter(run=run).delete()
+    release(run)
     tell_worker(run)
-
-
-def tell_worker(run: Run) -> None:
-    """After the commit: the worker hears of a changed `control` or `epoch`, watchers of an event.
-
-    Without this message both learn of it all the same, by the next heartbeat or poll.
-    """
-    control = {
-        "run": run.pk,
-        "epoch": run.epoch,
-        "control": run.control,
-        "wakes": run.wakes,
-    }
-    hint = {"seq": run.seq}
-
-    def publish() -> None:
-        get_bus().publish_now(CONTROL_CHANNEL, control)
-        get_bus().publish_now(channel_of(run.public_id), hint)
-
-    transaction.on_commit(publish, robust=True)
+    if run.parent_id is not None:
+        transaction.on_commit(partial(tell_parent, run.pk), robust=True)

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
@@ -20,6 +21,7 @@ from core.database import conninfo
 from core.jsonsafe import dump_json
 from workflows.runner import Signal, Step, Wait
 from workflows.runtime.store.base import Claimed, Commit, Committed, Group, fold
+from workflows.runtime.store.claiming import RUN_FIELDS, Turns
 from workflows.runtime.store.rows import (
     SIGNAL_FIELDS,
     STEP_FIELDS,
@@ -29,19 +31,6 @@ from workflows.runtime.store.rows import (
     wait_of,
 )
 
-RUN_FIELDS = (
-    "id", "public_id", "epoch", "organization_id", "workflow_id", "version_id", "trace_id",
-    "inputs", "system", "wakes", "crashes", "seq", "control", "started_by_id", "api_key_id",
-    "generation", "deadline_at", "parent_id", "parent_node", "parent_iteration",
-)  # fmt: skip
-
-CLAIM = f"""
-UPDATE workflows_run SET state = 'running', epoch = epoch + 1, owner = %s,
-       started_at = COALESCE(started_at, now())
-WHERE id IN (SELECT id FROM workflows_run WHERE state = 'queued'
-             ORDER BY priority DESC, id LIMIT %s FOR UPDATE SKIP LOCKED)
-RETURNING {", ".join(RUN_FIELDS)}, step_count
-"""  # nosec B608 # noqa: S608 - constants of this module
 STEPS = f"SELECT {', '.join(STEP_FIELDS)} FROM workflows_step WHERE run_id = ANY(%s) ORDER BY id"  # nosec B608 # noqa: S608 - constants
 WAITS = f"SELECT {', '.join(WAIT_FIELDS)} FROM workflows_runwait WHERE run_id = ANY(%s)"  # nosec B608 # noqa: S608 - constants
 SIGNALS = (
@@ -146,6 +135,7 @@ class PostgresStore:
             kwargs={"autocommit": True, "prepare_threshold": 0},
             open=False,
         )
+        self._turns = Turns(settings.ENGINE_ORGANIZATION_SLOTS)
 
     async def open(self) -> None:
         await self._pool.open(wait=True, timeout=10)
@@ -155,7 +145,7 @@ class PostgresStore:
 
     async def claim(self, owner: UUID, limit: int) -> list[Claimed]:
         async with self._pool.connection() as connection:
-            rows = await (await connection.execute(CLAIM, (owner, limit))).fetchall()
+            rows = await self._turns.take(connection, owner, limit)
             started = [row[0] for row in rows if row[-1] or row[RUN_FIELDS.index("seq")] > 1]
             extra = await _rows_of(connection, started)
         return sorted((_claimed(row, extra) for row in rows), key=lambda run: run.pk)
