@@ -10,7 +10,7 @@ from uuid import UUID
 from files.errors import FileGone
 from orgs.closing import erase_batch, plain_rows, register_erasure, register_source
 from orgs.contents import register_contents
-from workflows.models import Run, RunValue, Step, Workflow, WorkflowVersion
+from workflows.models import BulkCommand, Run, RunValue, Step, Workflow, WorkflowVersion
 from workflows.models.values import read_value
 from workflows.removal import remove_runs
 from workflows.values import erase_values
@@ -20,7 +20,7 @@ RUNS = 50
 
 
 def erase_workflows(organization_id: UUID, limit: int) -> int:
-    """Runs, then their large values, versions, workflows.
+    """Runs, then their large values, commands to many, versions, workflows.
 
     A worker that is on a run is fenced by its absence.
     """
@@ -31,6 +31,8 @@ def erase_workflows(organization_id: UUID, limit: int) -> int:
         return len(found)
     if values := list(RunValue.objects.of(organization_id).order_by("pk")[:limit]):
         return erase_values(values)
+    if taken := erase_batch(BulkCommand.objects.of(organization_id), limit):
+        return taken
     if taken := erase_batch(WorkflowVersion.objects.of(organization_id), limit):
         return taken
     return erase_batch(Workflow.objects.of(organization_id), limit)

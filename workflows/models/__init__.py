@@ -1,5 +1,6 @@
 """Rows of the workflows room, split by noun."""
 
+from workflows.models.bulk import BulkCommand
 from workflows.models.runs import (
     Event,
     Run,
@@ -17,6 +18,7 @@ from workflows.models.workflows import (
 )
 
 __all__ = [
+    "BulkCommand",
     "Event",
     "Run",
     "RunValue",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.db import close_old_connections, transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.utils.timezone import now
 
 from bpm.actions import cancel_tasks
@@ -40,9 +40,13 @@ def sweep() -> bool:
 
 
 def _wake(at: object) -> None:
-    """From the few that are due or answered to their runs: most runs ever made are over."""
+    """From the few that are due or answered to their runs: most runs ever made are over.
+
+    A signal that no node waits for yet wakes nobody; whoever brings it moves `wakes` with it.
+    """
     due = RunWait.objects.filter(wake_at__lte=at).values("run")
-    answered = Signal.objects.values("run")
+    place = {name: OuterRef(name) for name in ("run", "node_id", "iteration")}
+    answered = Signal.objects.filter(Exists(RunWait.objects.filter(**place))).values("run")
     resting = Run.objects.filter(state=Run.State.WAITING)
     for woken in (due, answered):
         if ready := list(resting.filter(pk__in=woken).values_list("pk", flat=True)[:500]):
