@@ -22,7 +22,7 @@ from core.errors import DomainError, InvalidInput, NotFound
 from core.jsonsafe import clean, json_size
 from core.queue import enqueue
 from core.trace import current_trace_id, tracing
-from orgs.access import Actor, system_actor
+from orgs.access import Actor, require, system_actor
 from orgs.returning import returning_actor
 from workflows.actions.control import cancel_run, pause_run, resume_run, terminate_run
 from workflows.actions.redo import reset_run, retry_run
@@ -159,14 +159,25 @@ def _ids(given: list[Any]) -> list[UUID]:
     return found
 
 
-@transaction.atomic
-def cancel_bulk(*, actor: Actor, bulk_id: UUID) -> BulkCommand:
-    """Its worker stops before the next run; what is done stays. Raises NotFound, BulkFinished."""
-    rows = BulkCommand.objects.visible_to(actor).select_for_update()
-    found = rows.filter(pk=bulk_id).first()
+def bulk_of(actor: Actor, bulk_id: UUID) -> BulkCommand:
+    """Raises NotFound, and PermissionRefused for another's without the right to control runs."""
+    found = BulkCommand.objects.of(actor.organization_id).filter(pk=bulk_id).first()
     if found is None:
         raise NotFound("There is no such command.")
+    if not BulkCommand.objects.visible_to(actor).filter(pk=bulk_id).exists():
+        require(actor, "run.control")
     bulk: BulkCommand = found
+    return bulk
+
+
+@transaction.atomic
+def cancel_bulk(*, actor: Actor, bulk_id: UUID) -> BulkCommand:
+    """Its worker stops before the next run; what is done stays.
+
+    Raises NotFound, PermissionRefused, BulkFinished.
+    """
+    BulkCommand.objects.select_for_update().filter(pk=bulk_of(actor, bulk_id).pk).first()
+    bulk = bulk_of(actor, bulk_id)
     if bulk.finished:
         raise BulkFinished("This command is over already.", state=bulk.state)
     bulk.state, bulk.finished_at = State.CANCELLED, now()

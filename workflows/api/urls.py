@@ -3,6 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from workflows.api.bulk import BulkViewSet
 from workflows.api.sharing import GrantsView
 from workflows.api.streams import stream_run
 from workflows.api.views import RunViewSet, VersionViewSet, WorkflowViewSet
@@ -10,6 +11,7 @@ from workflows.api.views import RunViewSet, VersionViewSet, WorkflowViewSet
 router = SimpleRouter(use_regex_path=False)
 router.register("workflows", WorkflowViewSet, basename="workflow")
 router.register("versions", VersionViewSet, basename="version")
+router.register("runs/bulk", BulkViewSet, basename="bulk")
 router.register("runs", RunViewSet, basename="run")
 urlpatterns = [
     path("workflows/<uuid:pk>/grants/", GrantsView.as_view(), name="workflow-grants"),

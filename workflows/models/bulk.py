@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 class BulkQuerySet(TenantQuerySet):
     def visible_to(self, actor: Actor) -> Self:
-        """One's own, and those of everybody for who manages the organization."""
+        """One's own, and everybody's for who may control runs."""
         rows = self.of(actor.organization_id)
-        if holds(actor, "org.manage"):
+        if holds(actor, "run.control"):
             return rows
         if actor.api_key_id is not None:
             return rows.filter(api_key_id=actor.api_key_id)
