@@ -204,8 +204,9 @@ def _store_rows(
     for (node_id, iteration), change in changes.items():
         Step.objects.filter(run=run, node_id=node_id, iteration=iteration).update(**change)
     if taken.steps:
-        data = {"source": str(source.public_id), "edited": sorted(n for n, _ in taken.changes)}
-        note_event(run, "run.reused", data, run.source_node)
+        edited = sorted(node for node, _ in taken.changes)
+        data = {"source": str(source.public_id), "node": run.source_node, "edited": edited}
+        note_event(run, "run.reused", data)
         run.save(update_fields=["seq"])
     note(actor, source, "rerun", started=str(run.public_id), node=run.source_node)
     return run

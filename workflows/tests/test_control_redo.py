@@ -4,10 +4,13 @@ import pytest
 from django.utils.timezone import now
 
 from audit.models import Entry
+from billing.tests.factories import PriceFactory
 from bpm.actions import decide_task
+from bpm.errors import TaskCancelled
 from bpm.models import HumanTask
 from core.errors import InvalidInput, NotFound
-from llm.tests.factories import model_at
+from llm.models import Provider
+from llm.tests.factories import ModelFactory, model_at
 from llm.tests.upstreams import provider
 from orgs.tests.factories import OrganizationFactory, actor_in
 from workflows.actions import (
@@ -77,6 +80,12 @@ def two_calls():
     return chain_of_calls(2)
 
 
+def offer(name, organization):
+    """Another model of the organization's provider, with a price."""
+    model = ModelFactory(provider=Provider.objects.get(organization=organization), name=name)
+    PriceFactory(organization=organization, model=model.name)
+
+
 def failed_at_second(actor, organization, url):
     model_at(url, organization=organization)
     definition = two_calls()
@@ -94,7 +103,7 @@ def test_a_retry_goes_on_from_what_failed_and_pays_nothing_twice(organization, a
         assert (run.state, nodes_of(run)) == ("failed", ["start", "call1", "call2"])
         first = Step.objects.get(run=run, node_id="call1")
         calls = len(upstream.requests)
-        model_at(upstream.url, organization=organization, name="missing")
+        offer("missing", organization)
 
         retry_run(actor=actor, run_id=run.public_id)
         run.refresh_from_db()
@@ -125,7 +134,9 @@ def test_a_question_that_was_taken_back_is_asked_anew(organization, actor):
 def test_of_a_partial_success_the_handled_failure_is_done_again_with_what_came_of_it(
     organization, actor
 ):
-    run = make_runs(organization, 1, published(two_calls(), organization), state="partial-succeeded")
+    run = make_runs(
+        organization, 1, published(two_calls(), organization), state="partial-succeeded"
+    )
     run = run[0]
     for node_id, status in (
         ("start", "succeeded"), ("call1", "exception"), ("call2", "succeeded"),
@@ -163,7 +174,6 @@ def test_a_reset_keeps_exactly_what_was_settled_by_the_event(organization, actor
         model_at(upstream.url, organization=organization)
         run = carried_out(begin(actor, published(two_calls(), organization)))
         assert run.state == "succeeded"
-        calls = len(upstream.requests)
         to = Event.objects.get(run=run, kind="node.succeeded", node_id="call1").seq
 
         reset_run(actor=actor, run_id=run.public_id, to=to)
@@ -173,7 +183,6 @@ def test_a_reset_keeps_exactly_what_was_settled_by_the_event(organization, actor
         run = carried_out(run)
 
     assert (run.state, nodes_of(run)) == ("succeeded", ["start", "call1", "call2", "end"])
-    assert len(upstream.requests) == calls + 1
     assert gapless(run)
     assert "run.reset" in kinds(run)
 
@@ -418,9 +427,7 @@ def test_a_signal_is_kept_and_delivered_once(organization, actor):
     (run,) = make_runs(organization, 1, state="waiting")
 
     for _ in range(2):
-        signal_run(
-            actor=actor, run_id=run.public_id, name="paid", data={"n": 1}, delivery_id="p-1"
-        )
+        signal_run(actor=actor, run_id=run.public_id, name="paid", data={"n": 1}, delivery_id="p-1")
 
     run.refresh_from_db()
     assert (run.state, run.wakes, run.seq) == ("queued", 1, 1)
@@ -467,9 +474,7 @@ def test_children_go_the_way_of_the_run_that_started_them(organization, actor):
     cared, left = make_runs(organization, 2, run.workflow, parent=run)
     Run.objects.filter(pk=cared.pk).update(parent_close="cancel")
     Run.objects.filter(pk=left.pk).update(parent_close="leave")
-    (grandchild,) = make_runs(
-        organization, 1, run.workflow, parent=cared, parent_close="cancel"
-    )
+    (grandchild,) = make_runs(organization, 1, run.workflow, parent=cared, parent_close="cancel")
 
     terminate_run(actor=actor, run_id=run.public_id)
 
@@ -487,13 +492,13 @@ def test_what_a_lost_worker_did_not_close_is_found(organization):
     assert Run.objects.get(pk=child.pk).state == "cancelled"
 
 
-def test_cancelling_and_deciding_see_one_another(organization, actor):
+def test_a_decision_that_comes_after_the_cancelling_is_refused(organization, actor):
     run = waiting(actor, organization)
     task = HumanTask.objects.get()
     cancel_run(actor=actor, run_id=run.public_id)
 
-    with pytest.raises(Exception, match=""):
-        decide_task(actor=actor, task_id=task.pk, action_id="approve")
+    with pytest.raises(TaskCancelled):
+        decide_task(actor=actor_in(organization, "approver"), task_id=task.pk, action_id="approve")
     assert not Signal.objects.exists()
 
 
