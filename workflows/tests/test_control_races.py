@@ -213,6 +213,7 @@ def test_a_run_terminated_while_a_model_works_is_not_charged_twice_nor_changed(o
 
     assert Run.objects.filter(pk=run.pk).values().get() == before
     assert before["state"] == "terminated"
+    run.refresh_from_db()
     assert gapless(run)
 
 
