@@ -362,11 +362,13 @@ def run_node(request: HttpRequest, pk: UUID) -> HttpResponse:
     node_id = _typed(request.GET, "node")
     nodes = found.version.definition.get("nodes", [])
     node = next((item for item in nodes if item["id"] == node_id), None)
+    steps = list(found.steps.filter(node_id=node_id).order_by("pk"))
     context = {
         "run": found,
         "node": node,
         "node_id": node_id,
-        "steps": found.steps.filter(node_id=node_id).order_by("pk"),
+        "steps": steps,
+        "node_open": all(step.status == "failed" for step in steps),
         **control_context(_actor(request), found),
     }
     return render(request, "workflows/_run_node.html", context)
