@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from core.errors import InvalidInput
 from core.jsonsafe import clean
+from core.repeats import takes_many
 from orgs.access import Actor, can
 from orgs.pages import page
 from workflows.actions import (
@@ -194,6 +195,7 @@ def _object(request: HttpRequest, name: str) -> dict[str, Any]:
     return found
 
 
+@takes_many("run")
 @require_http_methods(["GET", "POST"])
 @page("org.view")
 def bulks(request: HttpRequest) -> HttpResponse:

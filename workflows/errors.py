@@ -82,3 +82,9 @@ class TooManyBulks(Conflict):
     """As many bulk commands of the organization are under way as may be; `detail.most`."""
 
     code = "too_many_bulks"
+
+
+class TooDeep(Conflict):
+    """Runs that start runs stand too deep above each other; `detail.most`."""
+
+    code = "too_deep"

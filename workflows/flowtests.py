@@ -18,11 +18,13 @@ from workflows.engine.records import Change, RunState, Step
 from workflows.mocks import SYSTEM, Mocks, made_up_inputs, shown_files
 from workflows.nodes import KINDS
 from workflows.nodes.services import Services
-from workflows.runner import RunTask, advance
+from workflows.runner import Limits, RunTask, advance
 
 MOCK_RUN = "00000000-0000-7000-8000-000000000000"
 INVALID = "build-failed"
 GOOD = frozenset({RunState.SUCCEEDED, RunState.PARTIAL})
+PATIENT = Limits(rest=120)
+"""Nobody takes the run up again: pauses between attempts are spent awake."""
 Note = Callable[[str, dict[str, Any]], None]
 
 
@@ -117,7 +119,7 @@ async def run_flow(
         system=system,
     )
     started = time.monotonic()
-    state = await advance(task, journal, services, mocks=mocks)
+    state = await advance(task, journal, services, mocks=mocks, limits=PATIENT)
     return _result(journal, state, time.monotonic() - started)
 
 

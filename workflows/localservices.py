@@ -4,6 +4,7 @@ from typing import Any
 
 from workflows.nodes.base import NodeFailed
 from workflows.nodes.services import (
+    NodeChildRequest,
     NodeHttpRequest,
     NodeHttpResponse,
     NodeModelAnswer,
@@ -32,6 +33,12 @@ class SandboxServices:
 
     async def close_human_task(self, key: str) -> bool:
         raise _unreachable()
+
+    async def start_child(self, request: NodeChildRequest) -> str:
+        raise _unreachable()
+
+    async def admit(self, run: Any, kind: str, connector: str) -> float:
+        return 0.0
 
 
 def _unreachable() -> NodeFailed:

@@ -17,6 +17,7 @@ from workflows.engine.values import FILE
 from workflows.nodes.base import NodeContext, NodeFailed, NodeKind, Outcome
 from workflows.nodes.samples import smallest
 from workflows.nodes.services import (
+    NodeChildRequest,
     NodeHttpRequest,
     NodeHttpResponse,
     NodeModelAnswer,
@@ -170,6 +171,12 @@ class _MockServices:
 
     async def close_human_task(self, key: str) -> bool:
         return True  # nothing was opened
+
+    async def start_child(self, request: NodeChildRequest) -> str:
+        raise NodeFailed("No other workflows under mocks", code="mocked")
+
+    async def admit(self, run: Any, kind: str, connector: str) -> float:
+        return 0.0
 
 
 def made_up_inputs(definition: Mapping[str, Any]) -> dict[str, Any]:

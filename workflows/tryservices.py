@@ -5,7 +5,13 @@ Nobody can be asked: a flow that asks a person rests there, and so its run ends 
 
 from llm.offline import write_answer
 from orgs.models import Organization
-from workflows.nodes.services import NodeModelAnswer, NodeModelCall, NodeTaskRequest
+from workflows.nodes.base import NodeFailed
+from workflows.nodes.services import (
+    NodeChildRequest,
+    NodeModelAnswer,
+    NodeModelCall,
+    NodeTaskRequest,
+)
 from workflows.runtime.services import RunServices
 
 
@@ -17,6 +23,9 @@ class OrganizationServices(RunServices):
 
     async def close_human_task(self, key: str) -> bool:
         return True  # nothing was opened
+
+    async def start_child(self, request: NodeChildRequest) -> str:
+        raise NodeFailed("A trial starts no other runs", code="no_services", retryable=False)
 
 
 class OfflineServices(OrganizationServices):

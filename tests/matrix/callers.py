@@ -310,7 +310,8 @@ def supporters(ours: World) -> Iterator[Caller]:
         given = {"organization": str(ours.organization.pk), "level": level, "minutes": 60}
         stay = given | {"reason": "Ticket 4711: every door is tried"}
         assert client.post(reverse("admin:orgs_supportaccess_add"), stay).status_code == 302
-        yield Caller(f"support: {level}", client, by_stay(f"support-{level}"), ours, home=ours)
+        expected = by_stay(f"support-{level}")
+        yield Caller(f"support: {level}", client, expected, ours, home=ours, operator=user)
 
 
 def _operator(name: str, user: Any, ours: World) -> Caller:

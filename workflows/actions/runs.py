@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from django.utils.timezone import now
 
 from audit.actions import record
@@ -23,9 +23,20 @@ from orgs.projects import refuse_archived
 from workflows.errors import NotPublished, RunFinished, ValueTooLarge
 from workflows.inputs import check_inputs
 from workflows.models import Event, Run, Signal, Workflow, WorkflowVersion
+from workflows.runtime.ending import tell_worker
 from workflows.values import Aside
 
 LONGEST_DELAY = timedelta(days=366)
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The run and the node that start another run, and what becomes of that when they end."""
+
+    parent_id: int
+    parent_node: str
+    parent_iteration: str
+    parent_close: str
 
 
 def start_run(
@@ -38,6 +49,7 @@ def start_run(
     trigger: str = Run.Trigger.API,
     idempotency_key: str | None = None,
     not_before: datetime | None = None,
+    parent: Parent | None = None,
 ) -> Run:
     """Queue a run; it is durable when this returns. The same key returns the same run.
 
@@ -60,6 +72,7 @@ def start_run(
         started_by_id=actor.user_id,
         api_key_id=actor.api_key_id,
         seq=1,
+        **(asdict(parent) if parent else {}),
     )
     run.system = _system(run, query)
     _refuse_too_large(run)
@@ -185,8 +198,11 @@ def deliver_decision(task: HumanTask, decision: Decision) -> None:
         payload=clean(_answer(decision)),
         delivery_id=f"task:{task.pk}",
     )
-    Run.objects.filter(pk=run.pk).update(wakes=F("wakes") + 1)
-    Run.objects.filter(pk=run.pk, state=Run.State.WAITING).update(state=Run.State.QUEUED)
+    run.wakes += 1
+    if run.state == Run.State.WAITING:
+        run.state = Run.State.QUEUED
+    run.save(update_fields=["wakes", "state"])
+    tell_worker(run)
     enqueue("workflows.tasks.pump")
 
 

@@ -8,6 +8,9 @@ from typing import Any
 SOURCE = "source"
 FAIL_BRANCH = "fail-branch"
 STARTS = frozenset({"start", "trigger-webhook", "trigger-schedule", "trigger-plugin"})
+INNER_STARTS = frozenset({"iteration-start", "loop-start"})
+CLEANUP = "on-cancel"
+"""Starts the branch that a cancelled run still goes through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,30 @@ class Graph:
     cache: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def cleanup(self) -> str:
+        """The node that a cancelled run goes on from; empty where there is none."""
+        if "cleanup" not in self.cache:
+            outer = (node for node in self.nodes.values() if node.kind == CLEANUP)
+            self.cache["cleanup"] = next((node.id for node in outer if not node.parent), "")
+        found: str = self.cache["cleanup"]
+        return found
+
+    @property
+    def cleaners(self) -> frozenset[str]:
+        """All nodes of the clean-up branch."""
+        if "cleaners" not in self.cache:
+            self.cache["cleaners"] = _behind(self, self.cleanup) if self.cleanup else frozenset()
+        found: frozenset[str] = self.cache["cleaners"]
+        return found
+
+    def inside(self, container: str) -> "Graph":
+        """The graph of one round of a container: its children, entered where it says."""
+        known: dict[str, Graph] = self.cache.setdefault("inside", {})
+        if container not in known:
+            known[container] = _inside(self, container)
+        return known[container]
+
+    @property
     def environment(self) -> list[Mapping[str, Any]]:
         return list(self.definition.get("environment") or ())
 
@@ -89,6 +116,36 @@ def read_graph(definition: Mapping[str, Any], shapes: Shapes = NO_SHAPES) -> Gra
     start = next((node.id for node in nodes.values() if _is_start(node)), "")
     edges = {key: tuple(value) for key, value in out.items()}
     return Graph(definition, nodes, edges, incoming, start, bool(definition.get("compat", True)))
+
+
+def _behind(graph: Graph, first: str) -> frozenset[str]:
+    seen, stack = {first}, [first]
+    while stack:
+        for edge in graph.out[stack.pop()]:
+            if edge.target not in seen:
+                seen.add(edge.target)
+                stack.append(edge.target)
+    return frozenset(seen)
+
+
+def _inside(graph: Graph, container: str) -> Graph:
+    nodes = {key: node for key, node in graph.nodes.items() if node.parent == container}
+    out = {key: tuple(edge for edge in graph.out[key] if edge.target in nodes) for key in nodes}
+    incoming = dict.fromkeys(nodes, 0)
+    for edges in out.values():
+        for edge in edges:
+            incoming[edge.target] += 1
+    start = _inner_start(nodes, incoming, str(graph.nodes[container].data.get("start_node_id")))
+    return Graph(graph.definition, nodes, out, incoming, start, graph.compat)
+
+
+def _inner_start(nodes: Mapping[str, Node], incoming: Mapping[str, int], named: str) -> str:
+    """As the container says; old flows name a plain node, others leave it to its kind."""
+    if named in nodes:
+        return named
+    by_kind = (key for key, node in nodes.items() if node.kind in INNER_STARTS)
+    first = (key for key in nodes if not incoming[key])
+    return next(by_kind, "") or next(first, "")
 
 
 def _is_start(node: Node) -> bool:

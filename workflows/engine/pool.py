@@ -21,6 +21,19 @@ class Pool:
         """Make the outputs of a node (or a scope such as `sys`) visible; nothing is copied."""
         self.scopes[scope] = values
 
+    def assign(self, scope: str, name: str, value: Any) -> None:
+        """Change one variable where it lives: everybody who sees it sees the new value.
+
+        Raises KeyError when there is no such scope.
+        """
+        pool: Pool | None = self
+        while pool is not None:
+            if (values := pool.scopes.get(scope)) is not None:
+                pool.scopes[scope] = {**values, name: value}
+                return
+            pool = pool.parent
+        raise KeyError(scope)
+
     def get(self, path: Sequence[str]) -> Any:
         """The value a selector leads to, or MISSING."""
         scope = self._scope(path[0]) if path else None

@@ -84,6 +84,7 @@ class Wait:
     key: str
     wake_at: datetime | None
     data: dict[str, Any] = field(default_factory=dict)
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

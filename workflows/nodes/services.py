@@ -21,6 +21,8 @@ class Run(Protocol):
     def system(self) -> Mapping[str, Any]: ...
     @property
     def actor(self) -> Any: ...
+    @property
+    def generation(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,24 @@ class NodeTaskRequest:
     due_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class NodeChildRequest:
+    """Another workflow to run. `key` names the child for ever: asked again, it is the same run.
+
+    `close`: what becomes of the child when the run ends before it, `cancel` or `leave`.
+    """
+
+    run: Run
+    node_id: str
+    iteration: str
+    key: str
+    workflow: str
+    inputs: dict[str, Any]
+    query: str
+    awaited: bool
+    close: str
+
+
 class Services(Protocol):
     """Effects. Each may raise `core.errors.DomainError`, whose code the failed node keeps."""
 
@@ -103,6 +123,12 @@ class Services(Protocol):
     ) -> dict[str, Any]: ...
 
     async def open_human_task(self, request: NodeTaskRequest) -> str: ...
+
+    async def start_child(self, request: NodeChildRequest) -> str:
+        """Start a run of another workflow; its id."""
+
+    async def admit(self, run: Run, kind: str, connector: str) -> float:
+        """Seconds to wait before an effect of this kind may reach its connector; 0 to go."""
 
     async def close_human_task(self, key: str) -> bool:
         """Withdraw the question; False when a person was faster and the answer is on its way."""

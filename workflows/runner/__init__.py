@@ -1,8 +1,9 @@
 """The asyncio interpreter of one run: no ORM, no queue, only a journal and services.
 
-Events: run.started run.resumed run.waiting run.succeeded run.failed run.cancelled, node.started
-(effects only: other nodes settle in the change that starts them) node.succeeded node.failed
-node.retried node.waiting.
+Events: run.started run.resumed run.waiting run.paused run.parked run.succeeded run.failed
+run.cancelled run.terminated run.timed-out, node.started (effects and containers only: other nodes
+settle in the change that starts them) node.succeeded node.failed node.skipped node.retried
+node.waiting.
 """
 
 from workflows.engine.records import (
@@ -18,6 +19,7 @@ from workflows.engine.records import (
 )
 from workflows.nodes.base import NodeFailed
 from workflows.nodes.services import (
+    NodeChildRequest,
     NodeHttpRequest,
     NodeHttpResponse,
     NodeModelAnswer,
@@ -27,7 +29,7 @@ from workflows.nodes.services import (
 )
 from workflows.runner.advancing import advance
 from workflows.runner.compiled import graph_of
-from workflows.runner.shapes import Journal, Limits, RunTask
+from workflows.runner.shapes import Journal, Limits, Outside, RunTask
 
 __all__ = [
     "ENDED",
@@ -36,12 +38,14 @@ __all__ = [
     "Journal",
     "Limits",
     "LogLine",
+    "NodeChildRequest",
     "NodeFailed",
     "NodeHttpRequest",
     "NodeHttpResponse",
     "NodeModelAnswer",
     "NodeModelCall",
     "NodeTaskRequest",
+    "Outside",
     "RunState",
     "RunTask",
     "Services",

@@ -6,29 +6,32 @@ as it settled, together with all that follows from it at once and the start of t
 """
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from core.jsonsafe import json_size
 from workflows.engine.checks import InvalidGraph
-from workflows.engine.pool import Pool
-from workflows.engine.records import Change, Event, RunState, Step, StepStatus, Wait
+from workflows.engine.records import Change, Event, RunState, Step
 from workflows.engine.results import outputs_of, state_of
-from workflows.engine.scheduler import Frontier
-from workflows.engine.stream import Stream
 from workflows.mocks import Mocks
-from workflows.nodes.base import AnsweredMeanwhile, NodeContext, Waiting
+from workflows.nodes.base import NodeFailed, Waiting
 from workflows.nodes.services import Services
-from workflows.runner.attempting import Attempting
-from workflows.runner.compiled import Compiled, compiled, graph_of, reads, templates
-from workflows.runner.redaction import masked, masked_event, secrets_of
-from workflows.runner.shapes import Journal, Limits, RunTask
+from workflows.runner.compiled import graph_of, reads
+from workflows.runner.frames import Frame
+from workflows.runner.redaction import masked
+from workflows.runner.shapes import Journal, Limits, Outside, RunTask
+from workflows.runner.standing import Ended, Standing
+from workflows.runner.waits import Waits
 
-CANCEL = "cancel"
-TIMEOUT = {"action": "__timeout"}
+CANCEL, PAUSE = "cancel", "pause"
+NO_REST = NodeFailed(
+    "A cancelled run cannot wait for anybody", code="no_waiting_while_cancelling", retryable=False
+)
 YIELD_EVERY = 32
 DEFAULT_LIMITS = Limits()
 Control = Callable[[], str]
@@ -41,6 +44,7 @@ async def advance(
     *,
     mocks: Mocks | None = None,
     control: Control | None = None,
+    outside: Outside | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> RunState:
     """Run until the end, a wait or a stop; returns the state the run was left in.
@@ -52,16 +56,17 @@ async def advance(
         graph = graph_of(mocks.patched(task.definition) if mocks else task.definition)
     except InvalidGraph as error:
         return await _refuse(journal, error)
-    run = _Advance(task, journal, services, graph=graph, limits=limits)
-    run.control = control
     if mocks:
-        run.mocks = mocks.reading(reads(graph))
-        run.services = mocks.services(services)
+        mocks, services = mocks.reading(reads(graph)), mocks.services(services)
+    standing = Standing(task, journal, services, graph=graph, limits=limits, mocks=mocks)
+    outside = outside or Outside()
+    run = _Advance(standing, outside, control or (lambda: outside.control))
     try:
         return await run.go()
     except _Fenced:
         return RunState.RUNNING
     finally:
+        outside.heard = None
         await run.cancel_tasks()
 
 
@@ -76,324 +81,237 @@ class _Fenced(Exception):
     """Another worker owns the run."""
 
 
-class _Ended(Exception):
-    """The run is over or stopped before its frontier is empty."""
-
-    def __init__(self, state: RunState, code: str = "", message: str = "", node: str = "") -> None:
-        super().__init__(message)
-        self.state = state
-        self.cause = {"code": code, "message": message, "node_id": node} if code else None
-
-
 class _Advance:
-    def __init__(
-        self, task: RunTask, journal: Journal, services: Services, *, graph: Any, limits: Limits
-    ) -> None:
-        self.task = task
-        self.journal = journal
-        self.services = services
-        self.graph = graph
-        self.limits = limits
-        self.mocks: Mocks | None = None
-        self.control: Control | None = None
-        self.nodes = compiled(graph)
-        self.secrets = secrets_of(graph)
-        self.pool = _pool_of(task, graph)
-        self.frontier = Frontier(graph)
-        self.offset = 0
-        self.stream = Stream(graph, templates(graph), self.pool, _unheard)
-        self.steps: list[Step] = []
-        self.waits = {(wait.node_id, wait.iteration): wait for wait in task.waits}
-        self.ready: deque[str] = deque()
-        self.tasks: dict[asyncio.Task[None], str] = {}
-        self.settled: deque[tuple[str, Step | Waiting | BaseException]] = deque()
+    def __init__(self, standing: Standing, outside: Outside, control: Control) -> None:
+        self.at = standing
+        self.limits = standing.limits
+        self.buffer = standing.buffer
+        self.control = control
+        self.waits = Waits(standing, outside)
+        self.queue: deque[tuple[Frame, str]] = deque()
+        """Effects that are ready, in order, as long as others keep them from starting."""
+        self.tasks: dict[asyncio.Task[None], tuple[Frame, str]] = {}
+        self.settled: deque[tuple[Frame, str, Step | Waiting | BaseException]] = deque()
         self.wake = asyncio.Event()
-        self.deadline = time.monotonic() + limits.seconds
-        self.buffer_steps: list[Step] = []
-        self.buffer_events: list[Event] = []
-        self.buffer_waits: list[Wait] = []
-        self.buffer_resolved: list[tuple[str, str]] = []
-        self.paid = False
-        """The buffer holds the step of an effect: it must not wait for company."""
+        outside.heard = self.wake.set
+        standing.drop = self._drop
+        self.deadline = _deadline(standing.task, self.limits)
+        self.pausing = False
+        self.stopping = False
+        """It was cancelled, and only its clean-up goes on."""
 
     async def go(self) -> RunState:
-        self._restore()
         try:
-            await self._resume_waits()
+            self.at.restore()
+            self._check_control()
+            if not self.pausing:
+                await self.waits.resume()
             await self._work()
-        except _Ended as end:
+        except Ended as end:
+            if end.state is RunState.CANCELLED:
+                return await self._cancel()
             return await self._end(end.state, end.cause)
+        if self.pausing and (self.at.ready or self.queue or self.waits):
+            self.buffer.event("run.paused")
+            return await self._end(RunState.PAUSED, None)
         if self.waits:
-            self.buffer_events.append(Event("run.waiting"))
+            self.buffer.event("run.waiting")
             return await self._end(RunState.WAITING, None)
-        return await self._end(state_of(self.graph, self.steps), None)
-
-    # -- where the run stands
-
-    def _restore(self) -> None:
-        """Take up the committed steps; text they led to has been heard already."""
-        self._follow_start()
-        for step in self.task.steps:
-            self._move(step)
-        fresh = not self.task.steps and not self.task.waits
-        kind = "run.started" if fresh else "run.resumed"
-        if fresh or self.task.signals or not self.task.waits:
-            self.buffer_events.append(Event(kind))
-        waiting = {node_id for node_id, _ in self.waits}
-        self.ready.clear()
-        self.ready.extend(key for key in self.frontier.ready if key not in waiting)
-        self.stream.publish = self._publish
-        if fresh:
-            self.stream.begin()
-
-    def _follow_start(self) -> None:
-        self.frontier.begin()
-        if self.task.steps or self.task.waits:
-            self.stream.begin()
-
-    def _publish(self, node_id: str, text: str) -> None:
-        self.journal.publish("delta", {"node_id": node_id, "text": text, "offset": self.offset})
-        self.offset += len(text)
-
-    def _move(self, step: Step) -> None:
-        """A step is settled: its outputs count, the frontier and the text move on."""
-        self.steps.append(step)
-        if step.status == StepStatus.FAILED:
-            return
-        self.pool.put(step.node_id, step.outputs)
-        self.stream.settle(step.node_id, step.outputs)
-        moves = self.frontier.settle(step.node_id, step.handle)
-        self.stream.follow(moves.taken, moves.skip)
-        self.ready.extend(moves.start)
-
-    async def _resume_waits(self) -> None:
-        signals = {(signal.node_id, signal.iteration): signal for signal in self.task.signals}
-        for place, wait in list(self.waits.items()):
-            signal = signals.get(place)
-            if signal is None and not _is_due(wait):
-                continue
-            attempting = self._attempting(self.nodes[wait.node_id], iteration=wait.iteration)
-            payload = signal.payload if signal else TIMEOUT
-            try:
-                step = await attempting.resume(wait, payload)
-            except AnsweredMeanwhile:
-                continue  # the answer wakes the run as soon as it rests again
-            del self.waits[place]
-            self.buffer_resolved.append(place)
-            self._settle(step)
+        return await self._end(state_of(self.at.graph, self.at.steps), None)
 
     # -- the work
 
     async def _work(self) -> None:
         while True:
-            effects = await self._run_pure()
+            if not self.pausing:
+                await self._run_pure()
             self._check_control()
-            if not effects and not self.tasks and not self.settled:
+            starting = [] if self.pausing else self._next_effects()
+            if not (starting or self.tasks or self.settled or self._stays_awake()):
                 return  # what is buffered goes with the end
-            self.buffer_events += [self._started(key) for key in effects]
-            if effects or self.paid or self.buffer_waits:
+            for frame, key in starting:
+                self.buffer.events.append(self.at.started_event(frame, key))
+            if starting or self.buffer.urgent:
                 await self._flush()
-            for key in effects:
-                self._spawn(key)
+            for frame, key in starting:
+                self._spawn(frame, key)
             await self._await_settled()
             self._take_settled()
+            if not self.pausing:
+                await self.waits.resume()
 
-    async def _run_pure(self) -> list[str]:
-        """Run all that is ready and pure, in order; returns the effects that came up."""
-        effects: list[str] = []
+    async def _run_pure(self) -> None:
+        """Run all that is ready and pure, in order; effects that come up are queued."""
         count = 0
-        while self.ready:
-            key = self.ready.popleft()
-            found = self.nodes[key]
-            if found.kind.effect and not (self.mocks and self.mocks.instant(key, found.policy)):
-                effects.append(key)
+        at = self.at
+        while at.ready and not self.pausing:
+            frame, key = at.ready.popleft()
+            if frame.over:
                 continue
-            result = await self._attempting(found).settle()
-            self._take(result)
+            found = at.nodes[key]
+            if self.waits.skips and (key, frame.path) in self.waits.skips:
+                at.settle(frame, self.waits.skipped(frame, key))
+            elif at.cleaning and found.kind.rests:
+                at.settle(frame, at.attempting(frame, found).failed(datetime.now(UTC), NO_REST))
+            elif found.kind.container and not at.stood_in(found):
+                at.open(frame, key)
+            elif found.kind.effect and not at.instant(found):
+                self.queue.append((frame, key))
+                continue
+            else:
+                self._take(frame, await at.attempting(frame, found).settle())
             count += 1
             if count % YIELD_EVERY == 0:
                 self._check_control()
                 await asyncio.sleep(0)
-        return effects
 
-    def _take(self, result: Step | Waiting) -> None:
+    def _next_effects(self) -> list[tuple[Frame, str]]:
+        room = self.limits.parallel - len(self.tasks)
+        found: list[tuple[Frame, str]] = []
+        while self.queue and len(found) < room:
+            frame, key = self.queue.popleft()
+            if not frame.over:
+                found.append((frame, key))
+        return found
+
+    def _stays_awake(self) -> bool:
+        """A wait that is over in a moment is not worth lying down for."""
+        soon = self.waits.next_due()
+        if soon is None or self.pausing:
+            return False
+        return self.at.cleaning or (soon - datetime.now(UTC)).total_seconds() < self.limits.rest
+
+    def _take(self, frame: Frame, result: Step | Waiting) -> None:
         if isinstance(result, Step):
-            self._settle(result)
-            return
-        wait = result.wait
-        self.waits[wait.node_id, wait.iteration] = wait
-        self.buffer_waits.append(wait)
-        data = {"kind": wait.kind, "wake_at": wait.wake_at.isoformat() if wait.wake_at else None}
-        self.buffer_events.append(Event("node.waiting", wait.node_id, data))
-
-    def _settle(self, step: Step) -> None:
-        step = masked(step, self.secrets)
-        self.buffer_steps.append(step)
-        self.paid = self.paid or self.nodes[step.node_id].kind.effect
-        self.buffer_events.append(_event_of(step))
-        self._move(step)
-        if step.status == StepStatus.FAILED:
-            raise _Ended(RunState.FAILED, step.error_code, step.error, step.node_id)
-        if len(self.steps) > self.limits.steps:
-            message = f"The run took more than {self.limits.steps} steps"
-            raise _Ended(RunState.FAILED, "too_many_steps", message, step.node_id)
-
-    def _started(self, key: str) -> Event:
-        node = self.nodes[key].node
-        return Event("node.started", key, {"kind": node.kind, "title": node.title})
-
-    def _attempting(self, found: Compiled, iteration: str = "") -> Attempting:
-        node_id = found.node.id
-        context = NodeContext(
-            run=self.task,
-            node=found.node,
-            pool=self.pool,
-            services=self.services,
-            stream=lambda name, piece: self.stream.feed(node_id, name, piece),
-            iteration=iteration,
-        )
-        return Attempting(
-            found,
-            context,
-            self._note,
-            lambda: self.stream.restart(node_id),
-            self.limits.value,
-            self.mocks,
-        )
-
-    def _note(self, event: Event) -> None:
-        self.buffer_events.append(masked_event(event, self.secrets))
+            self.at.settle(frame, result)
+        elif not frame.over:
+            self.waits.add(result)
 
     # -- effects at work
 
-    def _spawn(self, key: str) -> None:
-        task = asyncio.create_task(self._effect(key), name=f"node {key}")
-        self.tasks[task] = key
+    def _spawn(self, frame: Frame, key: str) -> None:
+        task = asyncio.create_task(self._effect(frame, key), name=f"node {key}")
+        self.tasks[task] = frame, key
         task.add_done_callback(self._gone)
 
-    async def _effect(self, key: str) -> None:
-        self.settled.append((key, await self._attempting(self.nodes[key]).settle()))
+    async def _effect(self, frame: Frame, key: str) -> None:
+        found = self.at.nodes[key]
+        result = await self.at.attempting(frame, found).settle_effect()
+        self.settled.append((frame, key, result))
 
     def _gone(self, task: asyncio.Task[None]) -> None:
-        key = self.tasks.pop(task, "")
-        if task.cancelled():  # not by us, or nobody looks here any more
-            self.settled.append((key, RuntimeError(f"The work on {key} was broken off")))
+        frame, key = self.tasks.pop(task)
+        if task.cancelled():
+            if not frame.over:  # not by us, or nobody looks here any more
+                broken = RuntimeError(f"The work on {key} was broken off")
+                self.settled.append((frame, key, broken))
         elif error := task.exception():
-            self.settled.append((key, error))
+            self.settled.append((frame, key, error))
         self.wake.set()
 
     async def _await_settled(self) -> None:
+        """Until a node has settled, a wait is over or somebody has a say."""
         while not self.settled:
             self.wake.clear()
-            left = self.deadline - time.monotonic()
-            if left <= 0:
-                message = f"The run took more than {self.limits.seconds:g} s"
-                raise _Ended(RunState.FAILED, "run_timeout", message)
-            try:
-                async with asyncio.timeout(min(left, self.limits.poll)):
+            rest = math.inf if self.pausing else self.waits.seconds()
+            pause = max(min(self.deadline - time.monotonic(), self.limits.poll, rest), 0)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
                     await self.wake.wait()
-            except TimeoutError:
-                self._check_control()
-                if self.buffer_events:
-                    await self._flush()
+            if self.settled:
+                return
+            paused = self.pausing
+            self._check_control()
+            if paused != self.pausing or self._has_news():
+                return
+            if self.buffer.events:
+                await self._flush()
+
+    def _has_news(self) -> bool:
+        return not self.pausing and (self.waits.news or self.waits.due())
 
     def _take_settled(self) -> None:
         while self.settled:
-            _, result = self.settled.popleft()
+            frame, _, result = self.settled.popleft()
             if isinstance(result, BaseException):
                 raise result
-            self._take(result)
+            self._take(frame, result)
+
+    def _drop(self, frames: list[Frame]) -> None:
+        """These rounds are over: what works for them stops, what waits in them is let go."""
+        for task, (frame, _) in self.tasks.items():
+            if frame in frames:
+                task.cancel()
+        self.waits.drop(frames)
 
     def _check_control(self) -> None:
-        if self.control is not None and self.control() == CANCEL:
-            raise _Ended(RunState.CANCELLED)
+        asked = "" if self.stopping else self.control()
+        if asked == CANCEL or (self.at.cleaning and not self.stopping):
+            raise Ended(RunState.CANCELLED)
+        self.pausing = asked == PAUSE
         if time.monotonic() > self.deadline:
-            message = f"The run took more than {self.limits.seconds:g} s"
-            raise _Ended(RunState.FAILED, "run_timeout", message)
+            message = "The time that this run may take is up"
+            raise Ended(RunState.TIMED_OUT, "run_timeout", message)
 
     async def cancel_tasks(self) -> None:
         tasks = list(self.tasks)
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=5)
+            await asyncio.wait(tasks, timeout=self.limits.grace)
 
     def _record_late(self) -> None:
         """Effects that settled while the run ended: they happened, and may have cost something."""
         while self.settled:
-            _, result = self.settled.popleft()
+            _, _, result = self.settled.popleft()
             if isinstance(result, Step):
-                step = masked(result, self.secrets)
-                self.buffer_steps.append(step)
-                self.buffer_events.append(_event_of(step))
+                self.at.note_step(masked(result, self.at.secrets))
 
-    # -- making it durable
+    # -- the end of it
+
+    async def _cancel(self) -> RunState:
+        """What works gets a moment to stop; then the flow's own clean-up branch runs."""
+        self.stopping, self.pausing = True, False
+        await self.cancel_tasks()
+        self._record_late()
+        cause = {"code": "cancelled", "message": "The run was cancelled.", "node_id": ""}
+        if not self.at.graph.cleanup:
+            return await self._end(RunState.CANCELLED, cause)
+        await self.waits.withdraw()
+        self.queue.clear()
+        self.at.begin_cleanup()
+        try:
+            await self._work()
+        except Ended as end:
+            cause["cleanup"] = end.cause["message"] if end.cause else ""
+        return await self._end(RunState.CANCELLED, cause)
 
     async def _flush(self, **end: Any) -> None:
-        change = Change(
-            steps=tuple(self.buffer_steps),
-            events=tuple(self.buffer_events),
-            waits=tuple(self.buffer_waits),
-            resolved=tuple(self.buffer_resolved),
-            **end,
-        )
-        for buffer in (
-            self.buffer_steps,
-            self.buffer_events,
-            self.buffer_waits,
-            self.buffer_resolved,
-        ):
-            buffer.clear()
-        self.paid = False
-        if not await self.journal.commit(change):
+        if not await self.at.journal.commit(self.buffer.change(**end)):
             raise _Fenced
 
     async def _end(self, state: RunState, cause: dict[str, Any] | None) -> RunState:
         outputs = None
         if state in {RunState.SUCCEEDED, RunState.PARTIAL}:
-            self.stream.flush()
-            outputs = outputs_of(self.graph, self.steps)
+            self.at.stream.flush()
+            outputs = outputs_of(self.at.graph, self.at.steps)
             if (size := json_size(outputs)) > self.limits.value:
                 message = f"The run's outputs have {size} bytes, more than {self.limits.value}"
                 cause = {"code": "value_too_large", "message": message, "node_id": ""}
                 return await self._end(RunState.FAILED, cause)
-            self.buffer_events.append(Event("run.succeeded", data={"state": str(state)}))
-        elif state is not RunState.WAITING:
+            self.buffer.event("run.succeeded", data={"state": str(state)})
+        elif state not in {RunState.WAITING, RunState.PAUSED}:
             await self.cancel_tasks()
             self._record_late()
-            data = {"error": cause} if cause else {}
-            self.buffer_events.append(Event(f"run.{state}", data=data))
+            data: dict[str, Any] = {"error": cause} if cause else {}
+            self.buffer.event(f"run.{state}", data=data)
         await self._flush(state=state, outputs=outputs, error=cause)
         return state
 
 
-def _pool_of(task: RunTask, graph: Any) -> Pool:
-    pool = Pool(compat=graph.compat)
-    pool.put("sys", task.system)
-    pool.put("env", {str(item["name"]): item.get("value") for item in graph.environment})
-    conversation = {str(item["name"]): item.get("value") for item in graph.conversation}
-    pool.put("conversation", conversation | dict(task.system.get("conversation") or {}))
-    return pool
-
-
-def _unheard(node_id: str, text: str) -> None:
-    """Text that was spoken before the run was taken up again."""
-
-
-def _is_due(wait: Wait) -> bool:
-    return wait.wake_at is not None and wait.wake_at <= datetime.now(UTC)
-
-
-def _event_of(step: Step) -> Event:
-    data: dict[str, Any] = {
-        "kind": step.kind,
-        "attempts": step.attempts,
-        "duration_ms": round((step.ended_at - step.started_at).total_seconds() * 1000),
-    }
-    if step.status == StepStatus.SUCCEEDED:
-        if step.cost or step.usage:
-            data |= {"usage": step.usage, "cost": step.cost}
-        return Event("node.succeeded", step.node_id, data | {"handle": step.handle})
-    handled = step.status == StepStatus.EXCEPTION
-    data |= {"error": step.error, "code": step.error_code, "handled": handled}
-    return Event("node.failed", step.node_id, data)
+def _deadline(task: RunTask, limits: Limits) -> float:
+    """On the monotonic clock: the end of this stretch of work, or of the whole run's time."""
+    left = limits.seconds
+    if task.deadline is not None:
+        left = min(left, (task.deadline - datetime.now(UTC)).total_seconds())
+    return time.monotonic() + left

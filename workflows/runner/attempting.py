@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.errors import DomainError
@@ -13,7 +14,14 @@ from workflows.engine.graph import FAIL_BRANCH, SOURCE
 from workflows.engine.records import Event, Step, StepStatus, Wait
 from workflows.engine.values import convert
 from workflows.mocks import Mocks
-from workflows.nodes.base import AnsweredMeanwhile, NodeContext, NodeFailed, Outcome, Waiting
+from workflows.nodes.base import (
+    AnsweredMeanwhile,
+    NodeContext,
+    NodeFailed,
+    Outcome,
+    StillWaiting,
+    Waiting,
+)
 from workflows.runner.compiled import Compiled
 
 logger = logging.getLogger(__name__)
@@ -21,6 +29,20 @@ Note = Callable[[Event], None]
 POINTLESS = frozenset({400, 401, 402, 403, 404})
 """Refusals of these statuses are the same every time."""
 LONGEST_ERROR, LONGEST_CODE = 4000, 60
+ASSIGNED = "__assigned"
+"""Among a step's outputs: variables of others that it changed, {"scope", "name", "value"} each."""
+SHORT = 0.05
+"""Seconds: a pause as short as this is not worth a row."""
+PATIENCE = 1.0
+"""Seconds that an effect stands in a queue awake; for a longer turn it lies down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """Where a node's attempts have got to."""
+
+    attempt: int
+    started: datetime
 
 
 @dataclass(slots=True)
@@ -37,31 +59,58 @@ class Attempting:
     largest: int
     """Bytes of outputs as JSON that are kept; more is a failure."""
     mocks: Mocks | None = None
+    since: datetime | None = None
+    """When its first attempt began, where this is not the first."""
 
     async def settle(self) -> Step | Waiting:
-        """Run until it succeeds, waits or has failed for good; failures are steps, not raised."""
-        started, policy = datetime.now(UTC), self.compiled.policy
+        """Run until it succeeds, waits or has failed for good; failures are steps, not raised.
+
+        The pause before another attempt is a wait like others: it survives this process.
+        """
+        started, policy = self.since or datetime.now(UTC), self.compiled.policy
         while True:
             try:
                 outcome = await self._once()
             except NodeFailed as failure:
-                if self.context.attempt <= policy.retries and failure.retryable:
-                    await self._wait_for_next(failure)
-                    continue
-                return self._failed(started, failure)
-            return self._done(started, outcome)
+                if not policy.again(self.context.attempt, failure):
+                    return self.failed(started, failure)
+                pause = policy.pause(self.context.attempt)
+                self._note_retry(failure, pause)
+                if pause > SHORT:
+                    return self._later("retry", pause, started, self.context.attempt + 1)
+                await asyncio.sleep(pause)
+                self.context.attempt += 1
+                continue
+            return outcome if isinstance(outcome, Waiting) else self.done(started, outcome)
 
-    async def resume(self, wait: Wait, payload: Mapping[str, Any]) -> Step:
-        """Carry on after a wait. Raises AnsweredMeanwhile."""
-        started, found = datetime.now(UTC), self.compiled
+    async def settle_effect(self) -> Step | Waiting:
+        """As `settle`, when it is this effect's turn to reach what it reaches."""
+        found, context = self.compiled, self.context
+        if self.mocks is None and not found.fault:
+            connector = found.kind.connector(context, found.config)
+            while (
+                pause := await context.services.admit(context.run, found.kind.name, connector)
+            ) > 0:
+                if pause > PATIENCE:
+                    started = self.since or datetime.now(UTC)
+                    return self._later("rate", pause, started, context.attempt)
+                await asyncio.sleep(pause)
+        return await self.settle()
+
+    async def resume(self, wait: Wait, payload: Mapping[str, Any]) -> Step | Waiting:
+        """Carry on after a wait. Raises AnsweredMeanwhile, StillWaiting."""
+        started = self.since or wait.created_at or datetime.now(UTC)
+        found = self.compiled
         try:
             found.require()
             outcome = await _caught(found.kind.resume(self.context, found.config, wait, payload))
         except NodeFailed as failure:
-            return self._failed(started, failure)
-        step = self._done(started, outcome)
-        assert isinstance(step, Step)  # nosec B101 # noqa: S101 - resume never waits again, by its type
-        return step
+            if found.policy.again(self.context.attempt, failure):
+                pause = found.policy.pause(self.context.attempt)
+                self._note_retry(failure, pause)
+                return self._later("retry", pause, started, self.context.attempt + 1)
+            return self.failed(started, failure)
+        return self.done(started, outcome)
 
     async def _once(self) -> Outcome | Waiting:
         found, context = self.compiled, self.context
@@ -70,20 +119,32 @@ class Attempting:
             await self.mocks.disturb(context)
             if (outcome := self.mocks.stand_in(found.kind, found.config, context)) is not None:
                 return outcome
-        return await _caught(found.kind.run(context, found.config))
+        if not found.policy.timeout:
+            return await _caught(found.kind.run(context, found.config))
+        async with _within(found.policy.timeout):
+            return await _caught(found.kind.run(context, found.config))
 
-    async def _wait_for_next(self, failure: NodeFailed) -> None:
+    def _note_retry(self, failure: NodeFailed, pause: float) -> None:
         error, code = failure.message[:LONGEST_ERROR], failure.code
-        data = {"attempt": self.context.attempt, "error": error, "code": code}
+        data: dict[str, Any] = {"attempt": self.context.attempt, "error": error, "code": code}
+        data["pause_ms"] = round(pause * 1000)
+        if self.context.iteration:
+            data["iteration"] = self.context.iteration
         self.note(Event("node.retried", self.context.node.id, data))
         self.restart()
-        await asyncio.sleep(self.compiled.policy.interval)
-        self.context.attempt += 1
 
-    def _done(self, started: datetime, outcome: Outcome | Waiting) -> Step | Waiting:
-        if isinstance(outcome, Waiting):
-            return outcome
+    def _later(self, kind: str, pause: float, started: datetime, attempt: int) -> Waiting:
+        """Rest, and run (again) when the time has come."""
+        context, at = self.context, datetime.now(UTC)
+        data = {"attempt": attempt, "since": started.isoformat()}
+        due = at + timedelta(seconds=pause)
+        return Waiting(Wait(context.node.id, context.iteration, kind, "", due, data, at))
+
+    def done(self, started: datetime, outcome: Outcome) -> Step:
         outputs = outcome.outputs
+        if outcome.assigned:
+            rows = [{"scope": at[0], "name": at[1], "value": to} for at, to in outcome.assigned]
+            outputs = {**outputs, ASSIGNED: rows}
         if self.mocks:
             outputs = self.mocks.touch_up(self.compiled.kind, self.context, outputs)
         spent = {"usage": outcome.usage, "cost": outcome.cost}
@@ -94,10 +155,10 @@ class Attempting:
                 kind="ValueTooLarge",
                 inputs=outcome.inputs,
             )
-            return self._failed(started, failure, **spent)
+            return self.failed(started, failure, **spent)
         return self._step(started, outcome.inputs, outputs, size, handle=outcome.handle, **spent)
 
-    def _failed(self, started: datetime, failure: NodeFailed, **spent: Any) -> Step:
+    def failed(self, started: datetime, failure: NodeFailed, **spent: Any) -> Step:
         policy = self.compiled.policy
         message = failure.message[:LONGEST_ERROR]
         common = spent | {"error": message, "error_code": failure.code[:LONGEST_CODE]}
@@ -153,7 +214,7 @@ async def _caught(running: Any) -> Any:
     """Whatever goes wrong inside a node is the node's failure."""
     try:
         return await running
-    except (NodeFailed, AnsweredMeanwhile):
+    except (NodeFailed, AnsweredMeanwhile, StillWaiting):
         raise
     except DomainError as error:
         raise NodeFailed(
@@ -171,3 +232,16 @@ async def _caught(running: Any) -> Any:
         logger.exception("A node broke")
         message = f"{type(error).__name__}: {error}"
         raise NodeFailed(message, code="internal_error", kind=type(error).__name__) from error
+
+
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[None]:
+    """The node's own time limit, told from a time-out of something inside of it."""
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        message = f"The node took more than {seconds:g} s"
+        raise NodeFailed(message, code="node_timeout", kind="Timeout") from error

@@ -1,9 +1,10 @@
 """Definitions made ready to run: once per version, not once per run."""
 
 import math
+import random
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,16 +19,38 @@ KEPT = 256
 DEFAULT_VALUE = "default-value"
 MOST_RETRIES = 10
 LONGEST_INTERVAL = 60.0
+MOST_OWN_RETRIES = 100
+LONGEST_PAUSE = 86_400.0
+LONGEST_TIMEOUT = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What to do when the node fails: try again, then follow the strategy."""
+    """What to do when the node fails: try again, then follow the strategy.
+
+    The pause before attempt n + 1 is `interval` seconds, times `factor` for each attempt before,
+    at most `longest`, give or take the share `jitter` of it. `final` are codes that no further
+    attempt would change. `timeout`: seconds that one attempt may take; 0 for no limit.
+    """
 
     retries: int = 0
     interval: float = 0.0
+    factor: float = 1.0
+    longest: float = LONGEST_INTERVAL
+    jitter: float = 0.0
+    final: frozenset[str] = frozenset()
+    timeout: float = 0.0
     strategy: str = ""
     defaults: tuple[Mapping[str, Any], ...] = ()
+
+    def again(self, attempt: int, failure: NodeFailed) -> bool:
+        """Whether attempt number `attempt`, which failed so, is followed by another."""
+        return attempt <= self.retries and failure.retryable and failure.code not in self.final
+
+    def pause(self, attempt: int) -> float:
+        """Seconds after attempt number `attempt`."""
+        pause = min(self.interval * self.factor ** min(attempt - 1, 64), self.longest)
+        return pause * (1 + self.jitter * random.uniform(-1, 1)) if self.jitter else pause  # noqa: S311  # nosec B311 - spreads load
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +136,46 @@ def _compile(node: Node) -> Compiled:
 
 
 def _policy(node: Node, kind: NodeKind[Any]) -> Policy:
-    if not kind.retryable:
-        return Policy()
-    retry, strategy = node.data.get("retry_config"), node.data.get("error_strategy")
-    if not isinstance(retry, Mapping) or not retry.get("retry_enabled"):
-        retry = {}
-    rows = node.data.get("default_value") if strategy == DEFAULT_VALUE else ()
-    return Policy(
-        retries=int(_bounded(retry.get("max_retries"), MOST_RETRIES)),
-        interval=_bounded(retry.get("retry_interval"), LONGEST_INTERVAL * 1000) / 1000,
-        strategy=strategy if strategy in {FAIL_BRANCH, DEFAULT_VALUE} else "",
-        defaults=tuple(row for row in rows or () if isinstance(row, Mapping)),
+    """Dify's settings where the kind has them; our own, under `loomwork`, for every kind."""
+    own = _mapping(node.data.get("loomwork"))
+    policy = Policy(timeout=_bounded(own.get("timeout_seconds"), LONGEST_TIMEOUT))
+    if kind.retryable or "error_strategy" in own:
+        policy = replace(policy, **_strategy(own if "error_strategy" in own else node.data))
+    if "retry" in own:
+        return replace(policy, **_retry(_mapping(own["retry"])))
+    retry = _mapping(node.data.get("retry_config"))
+    if not kind.retryable or not retry.get("retry_enabled"):
+        return policy
+    interval = _bounded(retry.get("retry_interval"), LONGEST_INTERVAL * 1000) / 1000
+    return replace(
+        policy, retries=int(_bounded(retry.get("max_retries"), MOST_RETRIES)), interval=interval
     )
+
+
+def _strategy(data: Mapping[str, Any]) -> dict[str, Any]:
+    strategy = data.get("error_strategy")
+    rows = data.get("default_value") if strategy == DEFAULT_VALUE else ()
+    return {
+        "strategy": strategy if strategy in {FAIL_BRANCH, DEFAULT_VALUE} else "",
+        "defaults": tuple(row for row in rows or () if isinstance(row, Mapping)),
+    }
+
+
+def _retry(own: Mapping[str, Any]) -> dict[str, Any]:
+    """max_retries, initial_seconds, factor, max_seconds, jitter (0 to 1), final_codes."""
+    codes = own.get("final_codes")
+    return {
+        "retries": int(_bounded(own.get("max_retries"), MOST_OWN_RETRIES)),
+        "interval": _bounded(own.get("initial_seconds", 1), LONGEST_PAUSE),
+        "factor": max(_bounded(own.get("factor", 2), 100), 1.0),
+        "longest": _bounded(own.get("max_seconds") or LONGEST_PAUSE, LONGEST_PAUSE),
+        "jitter": _bounded(own.get("jitter"), 1.0),
+        "final": frozenset(map(str, codes)) if isinstance(codes, list) else frozenset(),
+    }
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _bounded(value: Any, most: float) -> float:

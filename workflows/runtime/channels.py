@@ -10,4 +10,4 @@ def organization_channel(organization_id: object) -> str:
 
 
 CONTROL_CHANNEL = "engine:control"
-"""To the workers: {"run", "epoch", "control"} of a run whose row was changed under them."""
+"""To the workers: {"run", "epoch", "control", "wakes"} of a run that was changed under them."""

@@ -54,7 +54,12 @@ def tell_worker(run: Run) -> None:
 
     Without this message both learn of it all the same, by the next heartbeat or poll.
     """
-    control = {"run": run.pk, "epoch": run.epoch, "control": run.control}
+    control = {
+        "run": run.pk,
+        "epoch": run.epoch,
+        "control": run.control,
+        "wakes": run.wakes,
+    }
     hint = {"seq": run.seq}
 
     def publish() -> None:

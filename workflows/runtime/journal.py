@@ -8,34 +8,41 @@ from django.utils.timezone import now
 
 from core.bus import Bus
 from core.groupcommit import GroupCommitter
-from workflows.runner import ENDED, Change
+from workflows.runner import ENDED, Change, Outside
 from workflows.runtime.channels import channel_of, organization_channel
 from workflows.runtime.store.base import Claimed, Commit, Committed
 from workflows.runtime.values import LargeValues
 
 
 class StoreJournal:
-    """`control` is the last word of an operator that a commit brought back."""
+    """`outside` learns from every commit what was asked of the run and sent to it meanwhile."""
 
     def __init__(
-        self, run: Claimed, committer: GroupCommitter[Commit, Committed], bus: Bus
+        self,
+        run: Claimed,
+        committer: GroupCommitter[Commit, Committed],
+        bus: Bus,
+        outside: Outside,
     ) -> None:
         self._run = run
         self._committer = committer
         self._bus = bus
         self._values = LargeValues(run)
         self._channel = channel_of(run.public_id)
-        self.control = run.control
+        self.outside = outside
         self.state = ""
         self.waited = bool(run.waits)
 
     async def commit(self, change: Change) -> bool:
         run = self._run
         change = await self._values.out_of(change)
-        done = await self._committer.put(Commit(run.pk, run.epoch, run.wakes, change, now()))
+        done = await self._committer.put(
+            Commit(run.pk, run.epoch, self.outside.seen, change, now())
+        )
         if not done.ok:
             return False
-        self.control, self.state = done.control, done.state
+        self.state = done.state
+        self.outside.tell(done.control, done.wakes)
         self.waited = self.waited or bool(change.waits)
         self._bus.publish(self._channel, {"seq": done.seq})
         if done.state in ENDED or change.waits:

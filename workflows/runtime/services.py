@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -10,12 +11,16 @@ from uuid import UUID
 from django.db import close_old_connections, transaction
 
 from bpm.actions import cancel_tasks, open_task
+from core.errors import NotFound
 from core.http import send
 from llm.gateway.calls import ModelCall, close_gateway, complete
 from orgs.access import Actor
-from workflows.errors import RunFinished
+from orgs.behalf import acting_for
+from workflows.actions.runs import Parent, start_run
+from workflows.errors import RunFinished, TooDeep
 from workflows.models import Run, Signal, Workflow
 from workflows.nodes.services import (
+    NodeChildRequest,
     NodeHttpRequest,
     NodeHttpResponse,
     NodeModelAnswer,
@@ -25,6 +30,9 @@ from workflows.nodes.services import (
 from workflows.runtime.sweep import HUMAN_INPUT, subject_of
 from workflows.sandbox import run_code as run_in_sandbox
 
+DEEPEST = 10
+"""Runs that start runs: how many of them stand above each other at most."""
+GENERATION = re.compile(r":g\d+$")
 DEFAULT_CANDIDATES = ["role:approver", "role:admin", "role:owner"]
 DEFAULT_ACTIONS = [
     {"id": "approve", "title": "Approve", "style": "primary"},
@@ -89,6 +97,12 @@ class RunServices:
         await in_thread(_open, request)
         return request.key
 
+    async def start_child(self, request: NodeChildRequest) -> str:
+        return str(await in_thread(_start_child, request))
+
+    async def admit(self, run: Any, kind: str, connector: str) -> float:
+        return 0.0
+
     async def close_human_task(self, key: str) -> bool:
         return bool(await in_thread(_close, key))
 
@@ -127,6 +141,45 @@ def _open(request: NodeTaskRequest) -> None:
     )
 
 
+@transaction.atomic
+def _start_child(request: NodeChildRequest) -> UUID:
+    """The child acts for whoever its parent acts for, with what they may do now."""
+    run = request.run
+    _require_owned(run)
+    if _generations(run.actor.parent_id) >= DEEPEST:
+        raise TooDeep("Workflows start each other too deep.", most=DEEPEST)
+    actor = acting_for(
+        UUID(str(run.organization_id)), run.actor.started_by_id, run.actor.api_key_id
+    )
+    if actor is None:
+        raise NotFound("Whoever started this run is no longer here.")
+    child = start_run(
+        actor=actor,
+        workflow_id=_uuid(request.workflow),
+        inputs=request.inputs,
+        query=request.query,
+        trigger=Run.Trigger.PARENT,
+        idempotency_key=request.key,
+        parent=Parent(run.actor.pk, request.node_id, request.iteration, request.close),
+    )
+    return child.public_id
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound("There is no such workflow.") from None
+
+
+def _generations(parent_id: int | None) -> int:
+    count = 0
+    while parent_id is not None and count <= DEEPEST:
+        count += 1
+        parent_id = Run.objects.values_list("parent_id", flat=True).filter(pk=parent_id).first()
+    return count
+
+
 def _require_owned(run: Any) -> None:
     """Hold the run's row until its question is asked: nobody is asked for a run that ended."""
     claimed = run.actor
@@ -139,7 +192,7 @@ def _require_owned(run: Any) -> None:
 
 @transaction.atomic
 def _close(key: str) -> bool:
-    _, run_id, rest = key.split(":", 2)
+    _, run_id, rest = GENERATION.sub("", key).split(":", 2)
     node_id, _, iteration = rest.rpartition(":")
     subject = subject_of(run_id, node_id, iteration)
     cancel_tasks(kind=HUMAN_INPUT, subject_id=subject, reason="Time is up.")

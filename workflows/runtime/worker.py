@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 from uuid import UUID
@@ -33,19 +34,37 @@ from core.ids import uuid7
 from core.trace import tracing
 from files.errors import StorageUnavailable
 from workflows.models import Run, WorkerProcess
-from workflows.runner import ENDED, Change, Event, Limits, RunState, RunTask, advance, graph_of
+from workflows.runner import (
+    ENDED,
+    Change,
+    Event,
+    Limits,
+    Outside,
+    RunState,
+    RunTask,
+    advance,
+    graph_of,
+)
+from workflows.runtime.afterwards import after_end
+from workflows.runtime.channels import CONTROL_CHANNEL
 from workflows.runtime.journal import StoreJournal
 from workflows.runtime.services import RunServices
 from workflows.runtime.store import RunStore, open_store
 from workflows.runtime.store.base import Claimed, Commit, Committed
-from workflows.runtime.sweep import close_ended, close_run, sweep
+from workflows.runtime.sweep import close_ended, sweep
 from workflows.runtime.values import made_whole
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+Places = set[tuple[int, int]]
+Words = list[tuple[int, int, str, int]]
 MAX_CRASHES = 5
 """A run whose worker died this often without one step in between is parked, not tried for ever."""
 DEFINITIONS_KEPT = 256
+POLL = 5.0
+"""Seconds after which a run looks up by itself; what is asked of it is told to it at once."""
+REST = 2.0
+"""A wait shorter than this many seconds is not worth giving the run back for."""
 TIDY_EVERY = 10
 STOP_SECONDS = 15.0
 """What ending the work that is still under way may take, after the grace given."""
@@ -67,6 +86,7 @@ class Worker:
         self._slots = slots or settings.ENGINE_SLOTS
         self._lease = lease or float(settings.ENGINE_LEASE_SECONDS)
         self._running: dict[asyncio.Task[None], Claimed] = {}
+        self._outsides: dict[int, tuple[int, Outside]] = {}
         self._strays: set[tuple[int, int]] = set()
         # Threads of their own: whatever blocks the shared ones, the lease must be kept.
         self._heart = ThreadPoolExecutor(1, thread_name_prefix="engine-heart")
@@ -121,12 +141,14 @@ class Worker:
         self._services = RunServices()
         await self._in(self._heart, self._beat_once)
         beat, look = asyncio.create_task(self._beat()), asyncio.create_task(self._look())
+        ears = asyncio.create_task(self._hear())
         self._ready.set()
         try:
             await self._serve()
         finally:
             look.cancel()
             await self._wind_down()
+            ears.cancel()
             beat.cancel()  # not before: the lease is kept while runs come to their end
             await self._in(self._heart, self._hand_back)
             await self._store.close()
@@ -164,7 +186,10 @@ class Worker:
             self._bell.set()
 
     async def _advance(self, run: Claimed) -> None:
-        journal = StoreJournal(run, self._committer, get_bus())
+        outside = Outside(run.control, run.wakes, run.wakes)
+        outside.fetch = partial(self._store.signals, run.pk)
+        self._outsides[run.pk] = run.epoch, outside
+        journal = StoreJournal(run, self._committer, get_bus(), outside)
         with tracing(run.trace_id):
             try:
                 await self._attempt(run, journal)
@@ -175,9 +200,11 @@ class Worker:
             except Exception as error:
                 logger.exception("Run %s broke", run.public_id)
                 await self._fail(journal, "engine_error", f"{type(error).__name__}: {error}")
-            whole = journal.state in {RunState.SUCCEEDED, RunState.PARTIAL}
-            if journal.state in ENDED and (journal.waited or not whole):
-                await asyncio.to_thread(close_run, run.pk)
+            finally:
+                if self._outsides.get(run.pk) == (run.epoch, outside):
+                    del self._outsides[run.pk]
+            if journal.state in ENDED:
+                await after_end(run, journal)
             if journal.state == RunState.QUEUED:  # an answer came while it lay down
                 self._bell.set()
 
@@ -197,9 +224,11 @@ class Worker:
             steps=run.steps,
             waits=run.waits,
             signals=run.signals,
+            generation=run.generation,
+            deadline=run.deadline_at,
         )
-        limits = Limits(value=settings.ENGINE_VALUE_MAX)
-        await advance(task, journal, self._services, control=lambda: journal.control, limits=limits)
+        limits = Limits(value=settings.ENGINE_VALUE_MAX, poll=POLL, rest=REST)
+        await advance(task, journal, self._services, outside=journal.outside, limits=limits)
 
     async def _park(self, journal: StoreJournal, run: Claimed) -> None:
         """Leave it to a person: resuming tries again, with all that is done still done."""
@@ -236,12 +265,45 @@ class Worker:
             except Exception:
                 logger.exception("The heartbeat failed; trying again.")
                 continue
+            self._take_word(*lost)
+
+    def _take_word(self, lost: Places, words: Words) -> None:
+        for task, run in list(self._running.items()):
+            if (run.pk, run.epoch) in lost:
+                task.cancel()
+        for pk, epoch, control, wakes in words:
+            self._tell(pk, epoch, control, wakes)
+
+    def _tell(self, pk: int, epoch: int, control: str, wakes: int | None) -> None:
+        """What is asked of a run of ours; one whose epoch has moved on is ours no longer."""
+        known = self._outsides.get(pk)
+        if known is None:
+            return
+        mine, outside = known
+        if epoch == mine:
+            outside.tell(control, outside.wakes if wakes is None else wakes)
+        elif epoch > mine:
             for task, run in list(self._running.items()):
-                if (run.pk, run.epoch) in lost:
+                if (run.pk, run.epoch) == (pk, mine):
                     task.cancel()
 
-    def _beat_once(self) -> set[tuple[int, int]]:
-        """Prolong the lease; returns runs of ours that somebody else ended or took meanwhile."""
+    async def _hear(self) -> None:
+        """Word from actions and other processes; the heartbeat brings what is lost here."""
+        while True:
+            try:
+                async with get_bus().listen(CONTROL_CHANNEL) as inbox:
+                    while True:
+                        word = await inbox.next(60)
+                        if word is not None:
+                            self._tell(
+                                word["run"], word["epoch"], word["control"], word.get("wakes")
+                            )
+            except Exception:
+                logger.exception("The control channel broke; listening again.")
+                await asyncio.sleep(1)
+
+    def _beat_once(self) -> tuple[Places, Words]:
+        """Prolong the lease; returns runs that are ours no longer, and word for the others."""
         try:
             WorkerProcess.objects.update_or_create(
                 pk=self.owner,
@@ -252,13 +314,11 @@ class Worker:
                 },
             )
             before = self._places()
-            owned = set(
-                Run.objects.filter(owner=self.owner, state=Run.State.RUNNING).values_list(
-                    "pk", "epoch"
-                )
-            )
+            mine = Run.objects.filter(owner=self.owner, state=Run.State.RUNNING)
+            words = list(mine.values_list("pk", "epoch", "control", "wakes"))
+            owned = {(pk, epoch) for pk, epoch, _, _ in words}
             self._give_back(owned - self._places())
-            return before - owned
+            return before - owned, words
         finally:
             close_old_connections()
 

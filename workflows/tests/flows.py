@@ -83,6 +83,8 @@ class World:
         self.calls = []
         self.opened = []
         self.closed = []
+        self.children = []
+        self.turns = []
         self.response = NodeHttpResponse(200, {"Content-Type": "text/plain"}, b"ok")
 
     async def complete_model(self, call):
@@ -114,6 +116,13 @@ class World:
         self.closed.append(key)
         return True
 
+    async def start_child(self, request):
+        self.children.append(request)
+        return f"child-{len(self.children)}"
+
+    async def admit(self, run, kind, connector):
+        return self.turns.pop(0) if self.turns else 0
+
 
 def task(definition, *, query="", history=(), **rest):
     given = {"inputs": {}, **rest}
@@ -130,7 +139,7 @@ def task(definition, *, query="", history=(), **rest):
 async def run(definition, services=None, journal=None, query="", mocks=None, **rest):
     """Advance from the beginning; returns the state, the journal and the last change."""
     journal = journal or MemoryJournal()
-    options = {key: rest.pop(key) for key in ("control", "limits") if key in rest}
+    options = {key: rest.pop(key) for key in ("control", "limits", "outside") if key in rest}
     given = task(definition, query=query, **rest)
     state = await advance(given, journal, services or World(), mocks=mocks, **options)
     return state, journal, journal.changes[-1] if journal.changes else None

@@ -232,13 +232,14 @@ def test_a_wrong_form_is_said_and_changes_nothing(browser, organization, form):
 
 def test_runs_are_chosen_in_the_list(browser, organization):
     one, two = make_runs(organization, 2)
+    ids = [str(each.public_id) for each in (one, two)]
 
-    browser.post("/runs/bulk/", {"command": "cancel", "run": [str(one.public_id)]})
+    browser.post("/runs/bulk/", {"command": "cancel", "run": ids})
     browser.post("/runs/bulk/", {"command": "pause", "all": "on", "state": "queued"})
     nothing = browser.post("/runs/bulk/", {"command": "pause"})
 
     chosen, every = BulkCommand.objects.order_by("pk")
-    assert chosen.filters == {"ids": [str(one.public_id)]}
+    assert chosen.filters == {"ids": ids}
     assert (every.filters, every.total) == ({"state": "queued"}, 2)
     assert nothing.status_code == 302
     text = browser.get("/runs/bulk/").content.decode()

@@ -59,6 +59,7 @@ class Committed:
     seq: int = 0
     control: str = ""
     state: str = ""
+    wakes: int = 0
 
 
 @dataclass(slots=True)
@@ -71,8 +72,8 @@ class Group:
     at: datetime
     steps: list[Step] = field(default_factory=list)
     events: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
-    waits: list[Wait] = field(default_factory=list)
-    resolved: list[tuple[str, str]] = field(default_factory=list)
+    waits: dict[tuple[str, str], Wait] = field(default_factory=dict)
+    resolved: dict[tuple[str, str], None] = field(default_factory=dict)
     consumed: list[int] = field(default_factory=list)
     logs: list[LogLine] = field(default_factory=list)
     state: str = ""
@@ -82,8 +83,12 @@ class Group:
     def fold(self, change: Change) -> None:
         self.steps.extend(change.steps)
         self.events.extend((event.kind, event.node_id, event.data) for event in change.events)
-        self.waits.extend(change.waits)
-        self.resolved.extend(change.resolved)
+        for place in change.resolved:
+            self.waits.pop(place, None)
+            self.resolved[place] = None
+        for wait in change.waits:
+            self.waits[wait.node_id, wait.iteration] = wait
+            self.resolved.pop((wait.node_id, wait.iteration), None)
         self.consumed.extend(change.consumed)
         self.logs.extend(change.logs)
         self.state = change.state or self.state
@@ -127,5 +132,8 @@ class RunStore(Protocol):
 
     async def commit(self, commits: list[Commit]) -> list[Committed]:
         """Make all of it durable in one transaction; the fenced ones change nothing."""
+
+    async def signals(self, run_pk: int) -> tuple[Signal, ...]:
+        """All that was sent to the run and has not been taken yet."""
 
     async def definition(self, version_id: UUID) -> dict[str, Any]: ...

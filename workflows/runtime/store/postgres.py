@@ -18,7 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from core.database import conninfo
 from core.jsonsafe import dump_json
-from workflows.runner import Step, Wait
+from workflows.runner import Signal, Step, Wait
 from workflows.runtime.store.base import Claimed, Commit, Committed, Group, fold
 from workflows.runtime.store.rows import (
     SIGNAL_FIELDS,
@@ -69,7 +69,8 @@ c AS (
     outputs = COALESCE(c.outputs, r.outputs), error = COALESCE(c.error, r.error),
     ended_at = CASE WHEN c.ends THEN clock_timestamp() ELSE r.ended_at END
   FROM c WHERE r.id = c.id AND r.epoch = c.epoch AND r.state = 'running'
-  RETURNING r.id, r.epoch, r.seq, r.seq - c.n_events AS base, r.control, r.state, r.organization_id
+  RETURNING r.id, r.epoch, r.seq, r.seq - c.n_events AS base, r.control, r.state, r.wakes,
+    r.organization_id
 )"""
 _PARTS = {
     "steps": """, s AS (
@@ -131,7 +132,7 @@ def statement(parts: frozenset[str]) -> str:
     PostgreSQL twice (measured at 100 runs a commit).
     """
     inserts = "".join(text for name, text in _PARTS.items() if name in parts)
-    return f"WITH {_RUNS}{inserts} SELECT id, epoch, seq, control, state FROM u"  # nosec B608 # noqa: S608 - constants of this module
+    return f"WITH {_RUNS}{inserts} SELECT id, epoch, seq, control, state, wakes FROM u"  # nosec B608 # noqa: S608 - constants of this module
 
 
 class PostgresStore:
@@ -168,6 +169,11 @@ class PostgresStore:
         done = {(row[0], row[1]): Committed(True, *row[2:]) for row in rows}
         fenced = Committed(ok=False)
         return [done.get((commit.run_pk, commit.epoch), fenced) for commit in commits]
+
+    async def signals(self, run_pk: int) -> tuple[Signal, ...]:
+        async with self._pool.connection() as connection:
+            rows = await (await connection.execute(SIGNALS, ([run_pk],))).fetchall()
+        return tuple(map(signal_of, rows))
 
     async def definition(self, version_id: UUID) -> dict[str, Any]:
         async with self._pool.connection() as connection:
@@ -207,7 +213,7 @@ def _parameters(groups: dict[tuple[int, int], Group]) -> dict[str, str]:
             own | {"n": n, "kind": kind, "node_id": node_id, "data": data}
             for n, (kind, node_id, data) in enumerate(group.events, start=1)
         )
-        rows["waits"].extend(own | _wait_row(wait) for wait in group.waits)
+        rows["waits"].extend(own | _wait_row(wait) for wait in group.waits.values())
         rows["resolved"].extend(
             own | {"node_id": node_id, "iteration": iteration}
             for node_id, iteration in group.resolved

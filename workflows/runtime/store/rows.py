@@ -10,7 +10,7 @@ STEP_FIELDS = (
     "run_id", "node_id", "iteration", "kind", "status", "handle", "attempts", "inputs", "outputs",
     "error", "error_code", "usage", "cost", "started_at", "ended_at",
 )  # fmt: skip
-WAIT_FIELDS = ("run_id", "node_id", "iteration", "kind", "key", "wake_at", "data")
+WAIT_FIELDS = ("run_id", "node_id", "iteration", "kind", "key", "wake_at", "data", "created_at")
 SIGNAL_FIELDS = ("run_id", "node_id", "iteration", "payload", "name", "id")
 
 

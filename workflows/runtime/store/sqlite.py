@@ -14,6 +14,7 @@ from django.db.models import F
 from django.utils.timezone import now
 
 from core.jsonsafe import clean
+from workflows import runner as records
 from workflows.models import Event, Run, RunWait, Signal, Step, WorkflowVersion
 from workflows.models.values import row_value
 from workflows.runtime.store.base import Claimed, Commit, Committed, Group, fold
@@ -48,6 +49,9 @@ class SqliteStore:
     async def commit(self, commits: list[Commit]) -> list[Committed]:
         return await self._call(_commit, commits)
 
+    async def signals(self, run_pk: int) -> tuple[records.Signal, ...]:
+        return await self._call(_signals, run_pk)
+
     async def definition(self, version_id: UUID) -> dict[str, Any]:
         return await self._call(_definition, version_id)
 
@@ -60,6 +64,11 @@ def _definition(version_id: UUID) -> dict[str, Any]:
         pk=version_id
     )
     return found
+
+
+def _signals(run_pk: int) -> tuple[records.Signal, ...]:
+    rows = Signal.objects.filter(run=run_pk).order_by("pk").values_list(*SIGNAL_FIELDS)
+    return tuple(map(signal_of, rows))
 
 
 def _claim(owner: UUID, limit: int) -> list[Claimed]:
@@ -132,7 +141,7 @@ def _write(group: Group) -> Committed:
         Signal.objects.filter(run=run, node_id=node_id, iteration=iteration).delete()
     if group.consumed:
         Signal.objects.filter(run=run, pk__in=group.consumed).delete()
-    return Committed(ok=True, seq=run.seq, control=run.control, state=run.state)
+    return Committed(ok=True, seq=run.seq, control=run.control, state=run.state, wakes=run.wakes)
 
 
 def _update(run: Run, group: Group) -> None:
@@ -180,8 +189,10 @@ def _insert(run: Run, group: Group, base: int) -> None:
     )
     RunWait.objects.bulk_create(
         (
-            RunWait(**shared, **{name: clean(getattr(wait, name)) for name in WAIT_FIELDS[1:]})
-            for wait in group.waits
+            RunWait(**shared, **{name: clean(getattr(wait, name)) for name in WAIT_FIELDS[1:-1]})
+            for wait in group.waits.values()
         ),
-        ignore_conflicts=True,
+        update_conflicts=True,
+        unique_fields=["run", "node_id", "iteration"],
+        update_fields=["kind", "key", "wake_at", "data"],
     )
