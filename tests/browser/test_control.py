@@ -56,6 +56,10 @@ def test_a_run_is_watched_paused_resumed_and_told_something(page, site):
     dialog.get_by_role("button", name="Skip", exact=True).click()
     expect(page.locator(".ui-toast")).to_be_visible()
     state_is(page, "paused")
+    page.get_by_role("button", name="Resume").click()
+    state_is(page, "succeeded")
+    expect(page.locator('[data-node="approval"]')).to_have_attribute("data-state", "skipped")
+    expect(page.locator("#result")).to_contain_text("as agreed")
 
 
 def test_a_run_is_run_again_from_a_node_and_many_are_ended(page, site):

@@ -53,9 +53,10 @@ def retry_run(*, actor: Actor, run_id: UUID) -> Run:
 
 
 def dropped_by_retry(run: Run, graph: Graph, steps: Sequence[Settled]) -> list[Settled]:
+    """Of a run that was cancelled also what its clean-up did: it is cancelled no longer."""
     if run.state == Run.State.PARTIAL:
         return to_retry(graph, steps)
-    return [step for step in steps if step.failed]
+    return [step for step in steps if step.failed or step.node_id in graph.cleaners]
 
 
 def take_up(run: Run, steps: Sequence[Settled], dropped: Sequence[Settled]) -> None:
@@ -115,8 +116,8 @@ def reset_run(*, actor: Actor, run_id: UUID, to: int) -> Run:
     run, answer = taken(actor, run_id, Command.RESET)
     if not Event.objects.filter(run=run, seq=to).exists():
         raise InvalidInput("The run has no such event.", field="to", last=run.seq)
-    steps = settled_of(run)
-    kept = _kept(run, steps, to)
+    graph, steps = graph_of(run.version.definition), settled_of(run)
+    kept = _kept(run, graph, steps, to)
     dropped = [step for step in steps if step.pk not in kept]
     data = {"to": to, "dropped": _numbers(run, steps, dropped)}
     _delete(dropped)
@@ -133,14 +134,18 @@ def reset_run(*, actor: Actor, run_id: UUID, to: int) -> Run:
     return run
 
 
-def _kept(run: Run, steps: Sequence[Settled], to: int) -> set[int]:
-    """Ids of the steps that were there after event `to`. Raises ResetImpossible."""
+def _kept(run: Run, graph: Graph, steps: Sequence[Settled], to: int) -> set[int]:
+    """Ids of the steps that were there after event `to`, but for failures and cleaning up.
+
+    Raises ResetImpossible.
+    """
     history = history_of(run, upto=to)
     numbers = numbers_of(steps, history)
-    kept = {step.pk for step in steps if numbers[step.pk] <= to and not step.failed}
-    gone = history.then - {numbers[pk] for pk in kept}
-    if gone:
-        nodes: Any = sorted({history.nodes[seq] for seq in gone})
+    lasting = [step for step in steps if not step.failed and step.node_id not in graph.cleaners]
+    kept = {step.pk for step in lasting if numbers[step.pk] <= to}
+    gone = {history.nodes[seq] for seq in history.then - {numbers[pk] for pk in kept}}
+    if gone - graph.cleaners:
+        nodes: Any = sorted(gone - graph.cleaners)
         raise ResetImpossible("What was done by then is not there any more.", nodes=nodes)
     return kept
 

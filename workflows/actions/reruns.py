@@ -125,7 +125,7 @@ def _taken_over(source: Run, node_id: str, outputs: Mapping[str, Mapping[str, An
     node = graph.nodes.get(node_id)
     if node is None or node.parent:
         raise NotFound("There is no such node to run from.")
-    anew = behind(graph, node_id)
+    anew = behind(graph, node_id) | graph.cleaners
     kept = [step for step in steps if step.node_id not in anew and not step.failed]
     _require_reached(graph, kept, node_id)
     known = {step.place for step in kept}

@@ -15,8 +15,10 @@ from llm.tests.upstreams import provider
 from orgs.tests.factories import OrganizationFactory, actor_in
 from workflows.actions import (
     cancel_run,
+    pause_run,
     rerun_run,
     reset_run,
+    resume_run,
     retry_run,
     signal_run,
     skip_node,
@@ -28,15 +30,17 @@ from workflows.models import Event, Run, RunWait, Signal, Step
 from workflows.redoing import history_of, numbers_of, settled_of
 from workflows.runtime.ending import close_orphans
 from workflows.runtime.sweep import sweep
-from workflows.tests.engines import engine, wait_for
+from workflows.tests.engines import engine, until, wait_for
 from workflows.tests.factories import (
     approval_flow,
     ask,
     chain_of_calls,
+    edge,
     end,
     flow,
     llm,
     make_runs,
+    node,
     published,
     start,
     template,
@@ -419,6 +423,83 @@ def test_a_failed_node_is_skipped_and_the_run_taken_up(organization, actor):
     assert (run.state, nodes_of(run)) == ("queued", ["start"])
     assert kinds(run)[-2:] == ["run.retried", "node.skipping call1"]
     assert gapless(run)
+
+
+def test_a_skipped_question_settles_as_its_answer_would(organization, actor):
+    run = waiting(actor, organization)
+
+    skip_node(
+        actor=actor, run_id=run.public_id, node_id="ask", handle="approve", outputs={"note": "ok"}
+    )
+    run = carried_out(run)
+
+    assert (run.state, run.outputs["answer"]) == ("succeeded", "ok")
+    step = Step.objects.get(run=run, node_id="ask")
+    assert (step.status, step.outputs) == ("skipped", {"note": "ok"})
+    assert HumanTask.objects.get().status == "cancelled"
+    assert gapless(run)
+
+
+def test_a_failed_call_is_skipped_and_the_flow_goes_on_after_it(organization, actor):
+    with provider() as upstream:
+        run = failed_at_second(actor, organization, upstream.url)
+        skip_node(actor=actor, run_id=run.public_id, node_id="call2", outputs={"text": "by hand"})
+        run = carried_out(run)
+
+    assert (run.state, run.outputs) == ("succeeded", {"text": "by hand"})
+    assert gapless(run)
+
+
+# -- cancelling with a clean-up
+
+
+def with_cleanup():
+    definition = approval_flow()
+    definition["nodes"] += [node("clean", "on-cancel"), template("tidy", "tidied")]
+    definition["edges"].append(edge("clean", "tidy"))
+    return definition
+
+
+def test_a_cancelled_run_cleans_up_and_can_be_taken_up_again(organization, actor):
+    run = begin(actor, published(with_cleanup(), organization))
+    run = carried_out(run, "waiting")
+
+    cancel_run(actor=actor, run_id=run.public_id, reason="enough")
+    run = carried_out(run)
+    assert run.state == "cancelled"
+    assert "tidy" in nodes_of(run)
+    assert HumanTask.objects.get().status == "cancelled"
+
+    retry_run(actor=actor, run_id=run.public_id)
+    run.refresh_from_db()
+    assert nodes_of(run) == ["start"]
+    run = carried_out(run, "waiting")
+    assert HumanTask.objects.filter(status="open").count() == 1
+    assert gapless(run)
+
+
+def test_a_running_run_is_paused_once_its_call_has_settled(organization, actor):
+    with provider() as upstream:
+        model_at(upstream.url, organization=organization)
+        workflow = published(two_calls(), organization)
+        definition = workflow.published.definition
+        definition["nodes"][1]["data"]["prompt_template"][0]["text"] = "slow"
+        workflow.published.save()
+        with engine() as worker:
+            run = begin(actor, workflow)
+            worker.ring()
+            until(lambda: upstream.requests)
+            pause_run(actor=actor, run_id=run.public_id)
+            run = wait_for(run, "paused")
+            assert nodes_of(run) == ["start", "call1"]
+            assert len(upstream.requests) == 1
+            resume_run(actor=actor, run_id=run.public_id)
+            worker.ring()
+            run = wait_for(run)
+
+    assert run.state == "succeeded"
+    assert gapless(run)
+    assert [kind for kind in kinds(run) if "paus" in kind] == ["run.pausing", "run.paused"]
 
 
 # -- signals
