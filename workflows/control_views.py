@@ -84,9 +84,12 @@ def dialog_context(run: Run) -> dict[str, Any]:
 @require_GET
 @page("org.view")
 def control(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """The bar alone; the live page asks for it when the run has changed."""
+    """The bar, and the state beside the title; the live page asks for them at each change.
+
+    A commit may leave a run paused or queued where the worker's own event says that it waits.
+    """
     run = _run(request, pk)
-    context = {"run": run, **control_context(_actor(request), run)}
+    context = {"run": run, "live": True, **control_context(_actor(request), run)}
     return render(request, "workflows/_run_control.html", context)
 
 
