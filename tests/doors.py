@@ -12,6 +12,8 @@ from tests.worlds import World
 from workflows.tests.import_samples import SUPPORT
 
 REFUSED, HIDDEN, EMPTY = 403, 404, 200
+CONFLICT = frozenset({409})
+"""What who may gets where the world's row is not in the state for it."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,14 @@ class Door:
 def shared(verb: str, target: str = "", **more: Any) -> Door:
     """A door behind which guests find what was shared with them: here, nothing."""
     return Door(verb, target, guest=HIDDEN if target else EMPTY, **more)
+
+
+def skipping(world: World) -> dict[str, Any]:
+    return {"node": "ask", "outputs": {"note": "x"}, "handle": "approve"}
+
+
+def new_bulk(world: World) -> dict[str, Any]:
+    return {"command": "pause", "filters": {"state": "waiting"}, "arguments": {}}
 
 
 def upload(world: World) -> dict[str, Any]:
@@ -339,6 +349,21 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/runs/<pk>/events/": shared("run.view", "run"),
     "GET /api/v1/runs/<pk>/stream/": shared("run.view", "run"),
     "POST /api/v1/runs/<pk>/cancel/": shared("run.control", "run"),
+    "POST /api/v1/runs/<pk>/pause/": shared("run.control", "run"),
+    "POST /api/v1/runs/<pk>/resume/": shared("run.control", "run"),
+    "POST /api/v1/runs/<pk>/terminate/": shared("run.control", "run"),
+    "POST /api/v1/runs/<pk>/retry/": shared("run.control", "run", own=CONFLICT),
+    "POST /api/v1/runs/<pk>/rerun/": shared(
+        "run.control", "run", body=lambda w: {"inputs": {"what": "x"}}
+    ),
+    "POST /api/v1/runs/<pk>/skip/": shared("run.control", "run", body=skipping),
+    "POST /api/v1/runs/<pk>/signal/": shared("run.control", "run", body=lambda w: {"name": "go"}),
+    "POST /api/v1/runs/<pk>/reset/": shared("run.control", "run", body=lambda w: {"to": 1}),
+    "GET /api/v1/runs/<pk>/variables/": shared("run.view", "run"),
+    "GET /api/v1/runs/bulk/": Door(guest=EMPTY),
+    "POST /api/v1/runs/bulk/": Door(own=frozenset({202}), body=new_bulk),
+    "GET /api/v1/runs/bulk/<pk>/": Door("run.control", "bulk"),
+    "POST /api/v1/runs/bulk/<pk>/cancel/": Door("run.control", "bulk"),
     "GET /api/v1/trace/<trace_id>/": Door("org.view", "trace"),
     # -- pages
     "GET /": Door("org.view"),
@@ -477,5 +502,14 @@ DOORS: dict[str, Door] = {
     "GET /runs/<pk>/result/": shared("run.view", "run"),
     "GET /runs/<pk>/node/": shared("run.view", "run"),
     "POST /runs/<pk>/cancel/": shared("run.control", "run"),
+    "POST /runs/<pk>/command/": shared(
+        "run.control", "run", body=lambda w: {"command": "pause"}
+    ),
+    "GET /runs/<pk>/variables/": shared("run.view", "run"),
+    "GET /runs/<pk>/control/": shared("run.view", "run"),
+    "GET /runs/bulk/": shared("org.view"),
+    "POST /runs/bulk/": shared("org.view", body=lambda w: {"command": "pause", "all": "on"}),
+    "GET /runs/bulk/<pk>/": Door("run.control", "bulk"),
+    "POST /runs/bulk/<pk>/cancel/": Door("run.control", "bulk"),
     "GET /trace/": Door("org.view"),
 }  # fmt: skip

@@ -52,6 +52,7 @@ from orgs.models import (
 from orgs.permissions import KEY_SCOPES
 from orgs.tests.factories import MembershipFactory, OrganizationFactory
 from workflows.models import (
+    BulkCommand,
     ConcurrencySlot,
     Event,
     NodeRateLimit,
@@ -74,7 +75,7 @@ KEPT = (
     RunWait, Signal, HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry,
     UsageRecord, Provider, Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer,
     Project, Team, TeamMembership, Invitation, Archive, SupportAccess, SsoConnection, SsoDomain,
-    Letter, RunPolicy, ConcurrencySlot, NodeRateLimit,
+    Letter, RunPolicy, ConcurrencySlot, NodeRateLimit, BulkCommand,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 
@@ -158,6 +159,7 @@ def make_world(mark: str) -> World:
         context={"organization": mark, "by": mark, "before": "guest", "after": "member"},
     )
     _add_export(world)
+    _add_bulk(world)
     seal_next(organization.pk)
     return world
 
@@ -185,6 +187,16 @@ def _add_export(world: World) -> None:
         trace_id=world.trace_id,
         finished_at=now(),
         expires_at=now() + timedelta(days=7),
+    )
+
+
+def _add_bulk(world: World) -> None:
+    world.rows.bulk = BulkCommand.objects.create(
+        organization=world.organization,
+        command="cancel",
+        arguments={"reason": world.mark},
+        user_id=world.owner.user_id,
+        trace_id=world.trace_id,
     )
 
 

@@ -1,4 +1,6 @@
-"""Operators see workflows and runs here, and cancel runs; nothing is edited by hand."""
+"""Operators see workflows and runs here, and command runs; nothing is edited by hand."""
+
+from collections.abc import Callable
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -7,12 +9,13 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 
 from core.admin import ReadOnlyAdmin, ReadOnlyTabularInline
+from core.errors import DomainError
 from core.templatetags.ui import money
 from orgs.access import operator_actor
 from orgs.console import AuditedAdmin
-from workflows.actions import cancel_run
-from workflows.errors import RunFinished
+from workflows.actions import cancel_run, pause_run, resume_run, retry_run, terminate_run
 from workflows.models import (
+    BulkCommand,
     ConcurrencySlot,
     Event,
     NodeRateLimit,
@@ -104,7 +107,7 @@ class RunAdmin(ReadOnlyAdmin, ModelAdmin):
     show_full_result_count = False
     ordering = ("-id",)
     inlines = (StepInline,)
-    actions = ("cancel",)
+    actions = ("pause", "resume", "cancel", "terminate", "retry")
     fieldsets = (
         (
             None,
@@ -122,17 +125,50 @@ class RunAdmin(ReadOnlyAdmin, ModelAdmin):
     def amount(self, run: Run) -> str:
         return money(run.cost)
 
-    def has_cancel_permission(self, request: HttpRequest) -> bool:
+    def has_control_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("workflows.change_run")
 
-    @admin.action(description=_("Cancel selected runs"), permissions=["cancel"])
+    @admin.action(description=_("Pause selected runs"), permissions=["control"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
+        self._command(request, queryset, pause_run)
+
+    @admin.action(description=_("Resume selected runs"), permissions=["control"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
+        self._command(request, queryset, resume_run)
+
+    @admin.action(description=_("Cancel selected runs"), permissions=["control"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
+        self._command(request, queryset, cancel_run, reason="Cancelled by an operator.")
+
+    @admin.action(description=_("Terminate selected runs"), permissions=["control"])
+    def terminate(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
+        self._command(request, queryset, terminate_run, reason="Terminated by an operator.")
+
+    @admin.action(description=_("Retry selected runs"), permissions=["control"])
+    def retry(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
+        self._command(request, queryset, retry_run)
+
+    def _command(
+        self, request: HttpRequest, queryset: QuerySet[Run], act: Callable[..., Run], **given: str
+    ) -> None:
+        """Each by itself, in its organization's name; what is refused is told."""
         for run in queryset:
             actor = operator_actor(run.organization_id, request.user.pk)
             try:
-                cancel_run(actor=actor, run_id=run.public_id, reason="Cancelled by an operator.")
-            except RunFinished as error:
+                act(actor=actor, run_id=run.public_id, **given)
+            except DomainError as error:
                 self.message_user(request, f"{run}: {error.message}", messages.WARNING)
+
+
+@admin.register(BulkCommand)
+class BulkCommandAdmin(ReadOnlyAdmin, ModelAdmin):
+    list_display = (
+        "command", "organization", "state", "total", "done", "refused", "created_at", "finished_at",
+    )  # fmt: skip
+    list_filter = ("state", "command", "created_at")
+    list_select_related = ("organization",)
+    search_fields = ("=id", "organization__name")
+    show_full_result_count = False
 
 
 @admin.register(Event)

@@ -11,6 +11,7 @@ from files.errors import FileGone
 from orgs.closing import erase_batch, plain_rows, register_erasure, register_source
 from orgs.contents import register_contents
 from workflows.models import (
+    BulkCommand,
     NodeRateLimit,
     Run,
     RunPolicy,
@@ -28,7 +29,7 @@ RUNS = 50
 
 
 def erase_workflows(organization_id: UUID, limit: int) -> int:
-    """Runs, then their large values, versions, workflows.
+    """Runs, then their large values, commands to many, versions, workflows.
 
     A worker that is on a run is fenced by its absence.
     """
@@ -39,6 +40,8 @@ def erase_workflows(organization_id: UUID, limit: int) -> int:
         return len(found)
     if values := list(RunValue.objects.of(organization_id).order_by("pk")[:limit]):
         return erase_values(values)
+    if taken := erase_batch(BulkCommand.objects.of(organization_id), limit):
+        return taken
     if taken := erase_batch(WorkflowVersion.objects.of(organization_id), limit):
         return taken
     for rows in (RunPolicy.objects, NodeRateLimit.objects):

@@ -42,10 +42,46 @@ class ValueTooLarge(InvalidInput):
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
-class RunFinished(Conflict):
+class RunStateConflict(Conflict):
+    """The run's state takes no such command; `detail.state`, `detail.command`."""
+
+    code = "run_state_conflict"
+
+
+class RunFinished(RunStateConflict):
     """The run is over; nothing can be done to it."""
 
     code = "run_finished"
+
+
+class NodeStateConflict(Conflict):
+    """The node does not stand as this needs; `detail.node`, `detail.state`."""
+
+    code = "node_state_conflict"
+
+
+class ResetImpossible(Conflict):
+    """What the run had done by that event is not there any more; `detail.nodes`."""
+
+    code = "reset_impossible"
+
+
+class TooManySignals(Conflict):
+    """More signals wait to be taken than a run may hold; `detail.most`."""
+
+    code = "too_many_signals"
+
+
+class BulkFinished(Conflict):
+    """The bulk command is over already; `detail.state`."""
+
+    code = "bulk_finished"
+
+
+class TooManyBulks(Conflict):
+    """As many bulk commands of the organization are under way as may be; `detail.most`."""
+
+    code = "too_many_bulks"
 
 
 class TooDeep(Conflict):

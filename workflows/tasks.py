@@ -1,11 +1,13 @@
 """The doorbell and the net. Losing or repeating any of these messages is harmless."""
 
 from dataclasses import asdict
+from uuid import UUID
 
 from celery import shared_task
 from django.core.cache import cache
 
 from core.queue import send
+from workflows.actions import delete_old_bulks, hand_back_bulks, run_bulk
 from workflows.actions.retention import SECONDS
 from workflows.actions.retention import prune_runs as prune_old_runs
 from workflows.removal import sweep_orphans
@@ -44,3 +46,15 @@ def prune_runs() -> dict[str, int]:
     orphans = sweep_orphans()
     erased, size = erase_doomed(seconds=SECONDS)
     return asdict(removed) | {"orphans": orphans, "erased": erased, "bytes": size}
+
+
+@shared_task
+def bulk(bulk_id: str) -> bool:
+    """Carry a command to many runs on for a while."""
+    return run_bulk(bulk_id=UUID(bulk_id))
+
+
+@shared_task(acks_late=True)
+def tend_bulks() -> int:
+    """Hand back what dead workers left, ring again, and delete what ended long ago."""
+    return hand_back_bulks() + delete_old_bulks()

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from workflows import queue_pages, views
+from workflows import control_views, queue_pages, views
 
 urlpatterns = [
     path("workflows/", views.workflows, name="workflows"),
@@ -25,5 +25,11 @@ urlpatterns = [
     path("runs/<uuid:pk>/", views.run, name="run"),
     path("runs/<uuid:pk>/result/", views.run_result, name="run_result"),
     path("runs/<uuid:pk>/node/", views.run_node, name="run_node"),
-    path("runs/<uuid:pk>/cancel/", views.cancel, name="run_cancel"),
+    path("runs/bulk/", control_views.bulks, name="bulks"),
+    path("runs/bulk/<uuid:pk>/", control_views.bulk, name="bulk"),
+    path("runs/bulk/<uuid:pk>/cancel/", control_views.bulk_cancel, name="bulk_cancel"),
+    path("runs/<uuid:pk>/cancel/", control_views.cancel, name="run_cancel"),
+    path("runs/<uuid:pk>/control/", control_views.control, name="run_control"),
+    path("runs/<uuid:pk>/variables/", control_views.variables, name="run_variables"),
+    path("runs/<uuid:pk>/command/", control_views.command, name="run_command"),
 ]

@@ -323,6 +323,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "sweep-runs": {"task": "workflows.tasks.sweep", "schedule": timedelta(seconds=5)},
     "prune-runs": {"task": "workflows.tasks.prune_runs", "schedule": timedelta(minutes=5)},
+    "tend-bulks": {"task": "workflows.tasks.tend_bulks", "schedule": timedelta(seconds=30)},
     "settle-overdue-holds": {
         "task": "billing.tasks.settle_overdue_holds",
         "schedule": timedelta(minutes=5),

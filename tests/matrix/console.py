@@ -66,6 +66,7 @@ MODELS: dict[str, str] = {
     "workflows.Workflow": "vcd",
     "workflows.WorkflowVersion": "v",
     "workflows.Run": "v",
+    "workflows.BulkCommand": "v",
     "workflows.Event": "v",
     "workflows.RunValue": "v",
     "workflows.RunWait": "v",

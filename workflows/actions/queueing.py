@@ -134,6 +134,8 @@ def enter_queue(run: Run, policy: RunPolicy | None) -> bool:
     In the transaction that inserts it. True: those before it are to be cancelled for it, after the
     commit. Raises ConcurrencyConflict where the policy would rather not start it at all.
     """
+    if run.state == Run.State.SCHEDULED:
+        return False  # its turn comes when its time has come
     run.state = admit(run, policy=policy)
     held = run.state == Run.State.HELD and policy is not None
     if held and policy is not None:

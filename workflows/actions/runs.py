@@ -1,10 +1,11 @@
-"""Starting, cancelling and answering runs."""
+"""Starting and answering runs."""
 
 from __future__ import annotations
 
 import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -15,21 +16,22 @@ from django.utils.timezone import now
 
 from audit.actions import record
 from bpm.models import Decision, HumanTask
-from core.errors import IdempotencyMismatch, NotFound
+from core.errors import IdempotencyMismatch, InvalidInput, NotFound
 from core.jsonsafe import clean, json_size
 from core.queue import enqueue
 from core.trace import current_trace_id
 from orgs.access import Actor, can, require, system_actor
 from orgs.projects import refuse_archived
+from workflows.actions.control import cancel_run
 from workflows.actions.queueing import SUPERSEDED, apply_policy, enter_queue
 from workflows.errors import ConcurrencyConflict, NotPublished, RunFinished, ValueTooLarge
 from workflows.inputs import check_inputs
 from workflows.models import Event, Run, RunPolicy, Signal, Workflow, WorkflowVersion
-from workflows.runtime.asking import take_back_tasks
-from workflows.runtime.ending import end_run
 from workflows.runtime.slots import rivals
 from workflows.runtime.telling import wake
 from workflows.values import Aside
+
+LONGEST_DELAY = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +53,18 @@ def start_run(
     version_id: UUID | None = None,
     trigger: str = Run.Trigger.API,
     idempotency_key: str | None = None,
+    not_before: datetime | None = None,
     parent: Parent | None = None,
     priority: int | None = None,
 ) -> Run:
     """Queue a run; it is durable when this returns. The same key returns the same run.
 
+    With a `not_before` that lies ahead it is scheduled, and queued when that time has come.
+
     Without `version_id` the published version runs; who may edit the workflow also gets its
     latest draft while nothing is published. `priority` (-10 to 10) stands for the workflow's own.
     A run whose concurrency key is taken is held. Raises InvalidRunInput, ValueTooLarge,
-    NotPublished, ConcurrencyConflict.
+    NotPublished, ConcurrencyConflict, InvalidInput for a time too far ahead.
     """
     version = _version_to_run(actor, workflow_id, version_id)
     values = check_inputs(version.definition, inputs)
@@ -79,6 +84,7 @@ def start_run(
     run.system = _system(run, query)
     _refuse_too_large(run)
     policy = apply_policy(run, priority)
+    _schedule(run, not_before)
     whole = run.inputs, run.system
     try:
         return _insert(actor, run, policy)
@@ -87,6 +93,14 @@ def start_run(
             raise
         run.inputs, run.system = whole
         return _same(run)
+
+
+def _schedule(run: Run, not_before: datetime | None) -> None:
+    if not_before is None or not_before <= now():
+        return
+    if not_before > now() + LONGEST_DELAY:
+        raise InvalidInput("This is too far ahead.", field="not_before", most=LONGEST_DELAY.days)
+    run.not_before, run.state = not_before, Run.State.SCHEDULED
 
 
 def _refuse_too_large(run: Run) -> None:
@@ -182,34 +196,6 @@ def _system(run: Run, query: str) -> dict[str, Any]:
         "workflow_run_id": str(run.public_id),
         "timestamp": int(now().timestamp()),
     }
-
-
-@transaction.atomic
-def cancel_run(*, actor: Actor, run_id: UUID, reason: str = "") -> Run:
-    """End a run now; its worker is fenced out and its open tasks are taken back.
-
-    Raises RunFinished when it is over already, and nothing changes then.
-    """
-    seen = Run.objects.visible_to(actor).filter(public_id=run_id).first()
-    if seen is None:
-        raise NotFound("There is no such run.")
-    _require_control(actor, seen)
-    # Tasks before the run: a decision locks in the same order, so the two cannot deadlock.
-    take_back_tasks(seen, "The run was cancelled.")
-    run = Run.objects.select_for_update().get(pk=seen.pk)
-    if run.finished:
-        raise RunFinished("The run is over already.", state=run.state)
-    reason = reason[:500]
-    error = {"code": "cancelled", "message": reason, "node_id": ""}
-    end_run(run, Run.State.CANCELLED, error=error, data={"reason": reason})
-    _note("workflows.run.cancelled", actor, run, reason=reason)
-    return run
-
-
-def _require_control(actor: Actor, run: Run) -> None:
-    """Whoever started a run may stop it; others need the right to control runs."""
-    if actor.user_id is None or run.started_by_id != actor.user_id:
-        require(actor, "run.control", run)
 
 
 def deliver_decision(task: HumanTask, decision: Decision) -> None:

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from core.fields import TraceIdField
 from orgs.actions.retention import LONGEST, SHORTEST
+from workflows.actions.runs import LONGEST_DELAY
 from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
 from workflows.models.values import row_value
 
@@ -94,10 +95,21 @@ class StartRunSerializer(serializers.Serializer[Any]):
         required=False, default=None, allow_null=True, min_value=-10, max_value=10,
         help_text="Among the organization's runs, the highest first. Null: as the workflow says.",
     )  # fmt: skip
+    delay = serializers.FloatField(
+        required=False,
+        default=0,
+        min_value=0,
+        max_value=LONGEST_DELAY.total_seconds(),
+        help_text="Seconds until it may start.",
+    )
+    not_before = serializers.DateTimeField(
+        required=False, allow_null=True, default=None, help_text="When it may start; or `delay`."
+    )
 
-
-class CancelRunSerializer(serializers.Serializer[Any]):
-    reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["delay"] and attrs["not_before"]:
+            raise serializers.ValidationError({"delay": "Give this or not_before, not both."})
+        return attrs
 
 
 class StoredValueField(serializers.JSONField):
@@ -109,9 +121,10 @@ class StoredValueField(serializers.JSONField):
 
 
 RUN_FIELDS = (
-    "id", "workflow", "version", "version_number", "state", "trigger", "inputs", "outputs", "error",
-    "trace_id", "step_count", "tokens", "cost", "created_at", "started_at", "ended_at",
-    "duration_ms", "priority", "concurrency_key", "deadline_at",
+    "id", "workflow", "version", "version_number", "state", "control", "trigger", "inputs",
+    "outputs", "error", "not_before", "source_node", "trace_id", "step_count", "tokens", "cost",
+    "created_at", "started_at", "ended_at", "duration_ms", "priority", "concurrency_key",
+    "deadline_at",
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from workflows.api.bulk import BulkViewSet
 from workflows.api.queueing import RateLimitViewSet, RunPolicyView
 from workflows.api.sharing import GrantsView
 from workflows.api.streams import stream_run
@@ -11,6 +12,7 @@ from workflows.api.views import RunViewSet, VersionViewSet, WorkflowViewSet
 router = SimpleRouter(use_regex_path=False)
 router.register("workflows", WorkflowViewSet, basename="workflow")
 router.register("versions", VersionViewSet, basename="version")
+router.register("runs/bulk", BulkViewSet, basename="bulk")
 router.register("runs", RunViewSet, basename="run")
 router.register("rate-limits", RateLimitViewSet, basename="rate-limit")
 urlpatterns = [

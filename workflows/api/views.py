@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
+from django.utils.timezone import now
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import exceptions, mixins, status
 from rest_framework.decorators import action
@@ -15,7 +17,6 @@ from core.schema import refusal
 from orgs.api.access import OrgViewSet
 from orgs.api.once import REPLAYED, idempotency_key
 from workflows.actions import (
-    cancel_run,
     check_flow,
     import_flow,
     move_workflow,
@@ -25,9 +26,9 @@ from workflows.actions import (
 )
 from workflows.actions.flows import MAX_BYTES, require_import
 from workflows.actions.retention import kept_days
+from workflows.api.control import GRANTED, ControlsRuns
 from workflows.api.serializers import (
     AfterSerializer,
-    CancelRunSerializer,
     EventSerializer,
     EventsSerializer,
     ImportedSerializer,
@@ -190,9 +191,18 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
             version_id=form.validated_data["version"],
             idempotency_key=idempotency_key(request),
             priority=form.validated_data["priority"],
+            not_before=moment_of(form.validated_data),
         )
         again = {REPLAYED: "true"} if run.repeated else None
         return Response(RunSerializer(run).data, status=status.HTTP_201_CREATED, headers=again)
+
+
+def moment_of(given: dict[str, Any]) -> datetime | None:
+    """When a run is to start at the earliest."""
+    if delay := given["delay"]:
+        return now() + timedelta(seconds=delay)
+    moment: datetime | None = given["not_before"]
+    return moment
 
 
 class VersionViewSet(mixins.RetrieveModelMixin, OrgViewSet):
@@ -207,12 +217,13 @@ class VersionViewSet(mixins.RetrieveModelMixin, OrgViewSet):
         return WorkflowVersion.objects.visible_to(self.actor)
 
 
-class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
+class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ControlsRuns):
     """Runs, newest first; one by itself with its steps in the order they ended."""
 
     serializer_class = RunSerializer
     verbs = {"*": "run.view"}
-    granted = frozenset({"list", "retrieve", "events", "cancel"})
+    granted = frozenset({"list", "retrieve", "events"}) | GRANTED
+    own_keys = frozenset({"rerun"})
     lookup_field = "public_id"
     lookup_url_kwarg = "pk"
     lookup_value_converter = "uuid"
@@ -243,16 +254,3 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
         after = form.validated_data["after"]
         rows = Event.objects.filter(run=self.get_object(), seq__gt=after).order_by("seq")
         return Response({"results": EventSerializer(rows[:500], many=True).data})
-
-    @extend_schema(request=CancelRunSerializer, responses=RunSerializer)
-    @action(detail=True, methods=["post"])
-    def cancel(self, request: Request, pk: str) -> Response:
-        """End a run now; what it asked of people is taken back."""
-        form = CancelRunSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        run = cancel_run(
-            actor=self.actor,
-            run_id=self.get_object().public_id,
-            reason=form.validated_data["reason"],
-        )
-        return Response(RunSerializer(run).data)

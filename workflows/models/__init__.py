@@ -1,5 +1,6 @@
 """Rows of the workflows room, split by noun."""
 
+from workflows.models.bulk import BulkCommand
 from workflows.models.queueing import ConcurrencySlot, NodeRateLimit, RunPolicy
 from workflows.models.runs import (
     Event,
@@ -18,6 +19,7 @@ from workflows.models.workflows import (
 )
 
 __all__ = [
+    "BulkCommand",
     "ConcurrencySlot",
     "Event",
     "NodeRateLimit",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from workflows.runner import RunState
+from workflows.runtime.ending import close_children
 from workflows.runtime.family import tell_parent
 from workflows.runtime.journal import StoreJournal
 from workflows.runtime.store.base import Claimed
@@ -20,5 +21,7 @@ async def after_end(run: Claimed, journal: StoreJournal) -> None:
     """
     if journal.waited or journal.state not in GOOD or run.concurrency_key:
         await asyncio.to_thread(close_run, run.pk)
+    if journal.waited:
+        await asyncio.to_thread(close_children, run.pk)
     if run.parent_id is not None:
         await asyncio.to_thread(tell_parent, run.pk)

@@ -11,6 +11,7 @@ from core.database import alone, database_now
 from workflows.models import Run, RunWait, Signal, WorkerProcess
 from workflows.runtime.asking import HUMAN_INPUT, subject_of, take_back_tasks
 from workflows.runtime.due import give_back, let_go, start_due, time_out
+from workflows.runtime.ending import close_orphans
 from workflows.runtime.family import tell_parents
 from workflows.runtime.slots import release
 
@@ -95,5 +96,6 @@ def close_ended() -> None:
                 close_run(run_pk)
         give_back()
         tell_parents()
+        close_orphans()
     finally:
         close_old_connections()
