@@ -10,7 +10,7 @@ from uuid import UUID
 from files.errors import FileGone
 from orgs.closing import erase_batch, plain_rows, register_erasure, register_source
 from orgs.contents import register_contents
-from workflows.models import Run, RunValue, Step, Workflow, WorkflowVersion
+from workflows.models import Run, RunValue, Step, Trigger, TriggerFiring, Workflow, WorkflowVersion
 from workflows.models.values import read_value
 from workflows.removal import remove_runs
 from workflows.values import erase_values
@@ -31,6 +31,9 @@ def erase_workflows(organization_id: UUID, limit: int) -> int:
         return len(found)
     if values := list(RunValue.objects.of(organization_id).order_by("pk")[:limit]):
         return erase_values(values)
+    for rows in (TriggerFiring.objects.of(organization_id), Trigger.objects.of(organization_id)):
+        if taken := erase_batch(rows, limit):
+            return taken
     if taken := erase_batch(WorkflowVersion.objects.of(organization_id), limit):
         return taken
     return erase_batch(Workflow.objects.of(organization_id), limit)
@@ -72,6 +75,13 @@ def _whole(organization_id: UUID, row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
+def trigger_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
+    """Without secrets and tokens; what became of each firing is no setting and is left out."""
+    rows = Trigger.objects.of(organization_id)
+    names = ("id", "workflow_id", "kind", "name", "enabled", "config", "inputs", "query")
+    yield from plain_rows(rows, *names, "source_workflow_id", "last_fired_at", "created_at")
+
+
 def count_workflows(project_id: UUID) -> int:
     return Workflow.objects.filter(project_id=project_id).count()
 
@@ -84,5 +94,6 @@ def contribute() -> None:
         ("versions", version_rows),
         ("runs", run_rows),
         ("steps", step_rows),
+        ("triggers", trigger_rows),
     ):
         register_source(name, rows)

@@ -15,3 +15,11 @@ register("workflows.workflow.retention_changed", _("Retention of a workflow's ru
 register(
     "workflows.runs.pruned", _("Old runs deleted"), runs=int, steps=int, events=int, values=int
 )
+_KIND = {"workflow": str, "kind": str}
+register("workflows.trigger.created", _("Trigger created"), **_KIND)
+register("workflows.trigger.changed", _("Trigger changed"), **_KIND)
+register("workflows.trigger.deleted", _("Trigger deleted"), **_KIND)
+register("workflows.trigger.enabled", _("Trigger enabled"), **_KIND)
+register("workflows.trigger.disabled", _("Trigger disabled"), **_KIND, reason=str)
+register("workflows.trigger.rotated", _("Trigger given a new secret"), **_KIND, what=str)
+register("workflows.trigger.fired", _("Trigger fired by hand"), **_KIND, run=str)

@@ -5,12 +5,14 @@ from rest_framework.routers import SimpleRouter
 
 from workflows.api.sharing import GrantsView
 from workflows.api.streams import stream_run
+from workflows.api.triggers import TriggerViewSet
 from workflows.api.views import RunViewSet, VersionViewSet, WorkflowViewSet
 
 router = SimpleRouter(use_regex_path=False)
 router.register("workflows", WorkflowViewSet, basename="workflow")
 router.register("versions", VersionViewSet, basename="version")
 router.register("runs", RunViewSet, basename="run")
+router.register("triggers", TriggerViewSet, basename="trigger")
 urlpatterns = [
     path("workflows/<uuid:pk>/grants/", GrantsView.as_view(), name="workflow-grants"),
     path("runs/<uuid:pk>/stream/", stream_run, name="run-stream"),

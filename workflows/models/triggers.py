@@ -121,15 +121,24 @@ class TriggerFiring(models.Model):
     class Meta:
         verbose_name = _("firing")
         verbose_name_plural = _("firings")
-        constraints = (models.UniqueConstraint(name="firing_once", fields=("trigger", "key")),)
+        constraints = (
+            models.UniqueConstraint(name="firing_once", fields=("trigger", "key")),
+            models.UniqueConstraint(
+                name="firing_once_an_end",
+                fields=("trigger", "source_run_id"),
+                condition=Q(source_run_id__isnull=False),
+            ),
+        )
         indexes = (
             models.Index(fields=("trigger", "-id"), name="firing_newest"),
             models.Index(fields=("created_at",), name="firing_by_age"),
             models.Index(
                 fields=("run_id",), name="firing_of_run", condition=Q(run_id__isnull=False)
             ),
-            models.Index(fields=("trigger", "id"), name="firing_queued", condition=Q(outcome="queued")),
-        )  # fmt: skip
+            models.Index(
+                fields=("trigger", "id"), name="firing_queued", condition=Q(outcome="queued")
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.trigger_id} {self.outcome}"

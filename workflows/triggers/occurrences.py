@@ -14,7 +14,6 @@ Two times of a line that fall on the same instant are one occurrence.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -165,15 +164,11 @@ def _in_utc(moment: datetime | None) -> datetime | None:
 
 
 def jitter_of(key: object, occurrence: datetime, most: int) -> timedelta:
-    """How much later than it falls due an occurrence is started: 0 to `most` seconds, always the
-    same for the same occurrence."""
+    """How much later than it falls due an occurrence is started, 0 to `most` seconds.
+
+    Always the same for the same occurrence.
+    """
     if not most:
         return timedelta(0)
     digest = hashlib.sha256(f"{key}:{occurrence.isoformat()}".encode()).digest()
     return timedelta(seconds=int.from_bytes(digest[:8], "big") % (most + 1))
-
-
-def each_after(rule: Rule, moment: datetime) -> Iterator[datetime]:
-    while (upcoming := rule.after(moment)) is not None:
-        yield upcoming
-        moment = upcoming
