@@ -287,6 +287,8 @@ SPECTACULAR_SETTINGS = {
         "JoiningRoleEnum": "orgs.api.sso.ROLES",
         "ExportStateEnum": "files.models.Export.State",
         "RunStateEnum": "workflows.models.Run.State",
+        "TriggerKindEnum": "workflows.models.Trigger.Kind",
+        "FiringOutcomeEnum": "workflows.models.TriggerFiring.Outcome",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -70,6 +70,8 @@ MODELS: dict[str, str] = {
     "workflows.RunValue": "v",
     "workflows.RunWait": "v",
     "workflows.Signal": "v",
+    "workflows.Trigger": "v",
+    "workflows.TriggerFiring": "v",
     "workflows.WorkerProcess": "v",
     "django_celery_beat.PeriodicTask": "vacd",
     "django_celery_beat.IntervalSchedule": "vacd",

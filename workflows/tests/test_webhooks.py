@@ -85,7 +85,10 @@ def signed(scheme, body=BODY, at=None, key=SECRET):
 
 def test_a_delivery_starts_a_run_with_what_is_mapped(actor, organization):
     definition = flow(
-        [start(("what", "paragraph"), ("event", "text-input"), ("n", "number")), end(x=("start", "n"))],
+        [
+            start(("what", "paragraph"), ("event", "text-input"), ("n", "number")),
+            end(x=("start", "n")),
+        ],
         [("start", "end")],
     )
     mapping = {"what": "body", "event": "headers.X-Event", "n": "body.order.id"}
@@ -342,9 +345,7 @@ def test_a_ping_of_github_starts_nothing(actor, organization):
         (b"", "", 400, "invalid_run_input"),
     ],
 )
-def test_what_cannot_be_taken_is_refused_by_a_code(
-    actor, organization, body, kind, status, code
-):
+def test_what_cannot_be_taken_is_refused_by_a_code(actor, organization, body, kind, status, code):
     trigger, address = hook_of(actor, organization)
 
     response = post(address, body, kind)
