@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import exceptions, mixins, status
 from rest_framework.decorators import action
@@ -44,6 +45,8 @@ from workflows.api.serializers import (
     WorkflowRetentionSerializer,
     WorkflowSerializer,
 )
+from workflows.api.trigger_shapes import WaitSerializer
+from workflows.api.waiting import answer_when_over
 from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
 
 RUN_EXAMPLE = OpenApiExample(
@@ -173,10 +176,13 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
         request=StartRunSerializer,
         responses={201: RunSerializer},
         examples=[RUN_EXAMPLE],
+        parameters=[WaitSerializer],
     )
     @action(detail=True, methods=["post"])
-    def runs(self, request: Request, pk: str) -> Response:
+    def runs(self, request: Request, pk: str) -> HttpResponseBase:
         """Start a run. The same `Idempotency-Key` answers with the same run."""
+        asked = WaitSerializer(data=request.query_params)
+        asked.is_valid(raise_exception=True)
         form = StartRunSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         run = start_run(
@@ -188,6 +194,8 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
             idempotency_key=idempotency_key(request),
         )
         again = {REPLAYED: "true"} if run.repeated else None
+        if wait := asked.validated_data["wait"]:
+            return answer_when_over(request, run, wait, again)
         return Response(RunSerializer(run).data, status=status.HTTP_201_CREATED, headers=again)
 
 

@@ -10,7 +10,7 @@ from django.utils.timezone import now
 from core.database import is_postgres
 from core.errors import NotFound, PermissionRefused
 from core.ids import uuid7
-from orgs.models import Membership
+from orgs.models import Membership, Project
 from orgs.tests.factories import OrganizationFactory, actor_in
 from workflows.actions import create_trigger, set_trigger_enabled, start_run
 from workflows.models import Run, Trigger, TriggerFiring
@@ -227,8 +227,6 @@ def test_both_workflows_ask_for_rights(organization):
 
 def test_who_does_not_see_the_source_any_more_gets_nothing_of_it(actor, organization, pair):
     source, target, _ = pair
-    from orgs.models import Project  # noqa: PLC0415
-
     place = Project.objects.create(organization=organization, name="Closed", restricted=True)
     source.project = place
     source.save()

@@ -28,7 +28,9 @@ from workflows.tests.engines import engine
 from workflows.tests.factories import approval_flow, end, flow, node, published, start, template
 from workflows.tests.serving import serving
 from workflows.triggers.acting import MOST_FAILURES
+from workflows.triggers.configs import WebhookSettings
 from workflows.triggers.deliveries import MAX_BODY
+from workflows.triggers.signatures import believed
 
 pytestmark = pytest.mark.django_db
 SECRET = "it is a secret to everybody"
@@ -92,7 +94,7 @@ def test_a_delivery_starts_a_run_with_what_is_mapped(actor, organization):
         [("start", "end")],
     )
     mapping = {"what": "body", "event": "headers.X-Event", "n": "body.order.id"}
-    trigger, address = hook_of(actor, organization, definition, mapping=mapping)
+    _, address = hook_of(actor, organization, definition, mapping=mapping)
 
     response = post(address, X_Event="made")
 
@@ -189,9 +191,6 @@ def test_a_time_that_is_none_is_not_believed(actor, organization, at):
 
 def test_the_published_examples_are_believed():
     """GitHub's own from its documentation: secret, body and signature."""
-    from workflows.triggers.configs import WebhookSettings  # noqa: PLC0415
-    from workflows.triggers.signatures import believed  # noqa: PLC0415
-
     settings = WebhookSettings(scheme="github")
     signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
     headers = {"X-Hub-Signature-256": signature}
@@ -380,7 +379,7 @@ def test_a_webhook_that_is_off_says_so_to_who_is_believed(actor, organization):
 
 
 def test_who_left_starts_nothing_and_the_webhook_is_switched_off(actor, organization):
-    trigger, address = hook_of(actor, organization, window_seconds=0)
+    _, address = hook_of(actor, organization, window_seconds=0)
     Membership.objects.filter(user_id=actor.user_id).delete()
 
     codes = [post(address).json()["code"] for _n in range(MOST_FAILURES + 1)]
