@@ -125,18 +125,19 @@ def _triggers(owner: Actor, workflow: Workflow) -> None:
     """One of each kind that starts from outside; the schedule is off, so that nothing runs."""
     if workflow.triggers.exists():
         return
-    common = {"actor": owner, "workflow_id": workflow.pk}
     create_trigger(
-        **common,
+        actor=owner,
+        workflow_id=workflow.pk,
         kind="schedule",
         name="Every working morning",
         enabled=False,
         config={"cron": "0 8 * * MON-FRI", "time_zone": "Europe/Berlin", "catch_up": "last"},
-        inputs={"mail": "What came in overnight?"},
+        inputs={"mail": "What came in overnight?", "amount": 0},
     )
     create_trigger(
-        **common,
+        actor=owner,
+        workflow_id=workflow.pk,
         kind="webhook",
         name="Mail from the website",
-        config={"scheme": "hmac", "mapping": {"mail": "body.message"}},
+        config={"scheme": "hmac", "mapping": {"mail": "body.message", "amount": "body.amount"}},
     )

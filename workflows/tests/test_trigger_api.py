@@ -370,7 +370,8 @@ def test_a_page_lets_it_follow_another_workflow(organization, workflow):
     ("changes", "said"),
     [
         ({"cron": "x y"}, "five fields"), ({"inputs": "["}, "JSON object"),
-        ({"time_zone": "Mars"}, "valid choice"), ({"when": "interval", "every": ""}, "every_seconds"),
+        ({"time_zone": "Mars"}, "valid choice"),
+        ({"when": "interval", "every": ""}, "every_seconds"),
     ],
 )  # fmt: skip
 def test_a_form_says_what_is_wrong_and_keeps_what_was_typed(organization, workflow, changes, said):

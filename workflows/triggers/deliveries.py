@@ -45,6 +45,8 @@ DELIVERIES_PER_MINUTE = 600
 REFUSALS_PER_MINUTE = 30
 """Refused deliveries of one webhook that are noted; the rest is only refused."""
 LONGEST_ID = 200
+DIGITS = 40
+"""Of a digest, in hexadecimal: 160 bits tell deliveries apart."""
 FORM = "application/x-www-form-urlencoded"
 HIDDEN = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
 OF_THE_CALLER = (InvalidRunInput, ValueTooLarge)
@@ -177,12 +179,12 @@ def delivery_key(settings: WebhookSettings, delivery: Delivery, body: Any) -> st
     """
     named = _delivery_id(settings, delivery, body)[:LONGEST_ID]
     if named:
-        return f"id:{hashlib.sha256(named.encode()).hexdigest()}"
+        return f"id:{hashlib.sha256(named.encode()).hexdigest()[:DIGITS]}"
     if not settings.window_seconds:
         return ""
     digest = hashlib.sha256(delivery.body)
     digest.update(json.dumps(sorted(delivery.query.items())).encode())
-    return f"body:{digest.hexdigest()}"
+    return f"body:{digest.hexdigest()[:DIGITS]}"
 
 
 def _delivery_id(settings: WebhookSettings, delivery: Delivery, body: Any) -> str:
