@@ -49,7 +49,7 @@ def prune_runs() -> dict[str, int]:
     return asdict(removed) | {"orphans": orphans, "erased": erased, "bytes": size}
 
 
-@shared_task
+@shared_task(expires=5)  # ticks that pile up are one
 def fire_triggers() -> None:
     """Beat's tick: schedules that fell due, what waited for them, ends that nobody passed on.
 

@@ -325,11 +325,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "sweep-runs": {"task": "workflows.tasks.sweep", "schedule": timedelta(seconds=5)},
     "prune-runs": {"task": "workflows.tasks.prune_runs", "schedule": timedelta(minutes=5)},
-    "fire-triggers": {
-        "task": "workflows.tasks.fire_triggers",
-        "schedule": timedelta(seconds=1),
-        "options": {"expire_seconds": 5},  # ticks that pile up are one
-    },
+    "fire-triggers": {"task": "workflows.tasks.fire_triggers", "schedule": timedelta(seconds=1)},
     "prune-firings": {"task": "workflows.tasks.prune_firings", "schedule": timedelta(minutes=10)},
     "settle-overdue-holds": {
         "task": "billing.tasks.settle_overdue_holds",
