@@ -129,6 +129,27 @@ def own_key(target: str, **more: Any) -> Door:
     return Door("key.create", target, **{"own": frozenset({200, 204, 302, 404}), **more})
 
 
+def new_trigger(world: World) -> dict[str, Any]:
+    return {
+        "workflow": str(world.rows.workflow.pk),
+        "name": "New",
+        "inputs": {"what": "x"},
+        "schedule": {"cron": "0 6 * * *"},
+    }
+
+
+def schedule_form(world: World) -> dict[str, Any]:
+    return {
+        "name": "New", "inputs": "{}", "when": "cron", "cron": "0 6 * * *", "time_zone": "UTC",
+        "unit": "3600", "catch_up": "none", "overlap": "skip",
+    }  # fmt: skip
+
+
+def acting(target: str, *own: int, **more: Any) -> Door:
+    """A trigger acts for a member or a key; who is inside as support is neither."""
+    return shared("workflow.edit", target, own=frozenset({*own, REFUSED}), **more)
+
+
 def new_sign_on(world: World) -> dict[str, Any]:
     return {
         "name": "New",
@@ -343,6 +364,23 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/workflows/<pk>/grants/": shared("workflow.share", "workflow"),
     "POST /api/v1/workflows/<pk>/grants/": shared("workflow.share", "workflow", body=sharing),
     "DELETE /api/v1/workflows/<pk>/grants/": shared("workflow.share", "workflow", body=sharing),
+    "GET /api/v1/triggers/": shared("workflow.view"),
+    "POST /api/v1/triggers/": Door(
+        "workflow.edit", guest=HIDDEN, body=new_trigger, own=frozenset({201, REFUSED})
+    ),
+    "POST /api/v1/triggers/preview/": Door(
+        "workflow.view", body=lambda w: {"cron": "0 6 * * *"}
+    ),
+    "GET /api/v1/triggers/<pk>/": shared("workflow.view", "trigger"),
+    "PATCH /api/v1/triggers/<pk>/": acting("trigger", 200, body=lambda w: {"name": "New"}),
+    "DELETE /api/v1/triggers/<pk>/": shared("workflow.edit", "trigger"),
+    "POST /api/v1/triggers/<pk>/enable/": acting("trigger", 200),
+    "POST /api/v1/triggers/<pk>/disable/": shared("workflow.edit", "trigger"),
+    "POST /api/v1/triggers/<pk>/fire/": shared("workflow.run", "trigger"),
+    "POST /api/v1/triggers/<pk>/rotate/": shared(
+        "workflow.edit", "webhook", body=lambda w: {"what": "token"}
+    ),
+    "GET /api/v1/triggers/<pk>/firings/": shared("workflow.view", "trigger"),
     "GET /api/v1/versions/<pk>/": shared("workflow.view", "version"),
     "GET /api/v1/runs/": shared("run.view"),
     "GET /api/v1/runs/<pk>/": shared("run.view", "run"),
@@ -497,6 +535,25 @@ DOORS: dict[str, Door] = {
     "POST /organization/rate-limits/<pk>/": Door("limit.manage", "rate_limit", body=new_limit),
     "POST /organization/rate-limits/<pk>/delete/": Door("limit.manage", "rate_limit"),
     "POST /workflows/<pk>/start/": shared("workflow.run", "workflow", body=version_of),
+    "GET /workflows/<pk>/triggers/new/<kind>/": shared("workflow.edit", "workflow"),
+    "POST /workflows/<pk>/triggers/new/<kind>/": shared(
+        "workflow.edit", "workflow", body=schedule_form, own=frozenset({302, REFUSED})
+    ),
+    "GET /triggers/preview/": Door("org.view"),
+    "GET /triggers/<pk>/": shared("workflow.view", "trigger"),
+    "POST /triggers/<pk>/": acting("trigger", 200, 302, body=schedule_form),
+    "POST /triggers/<pk>/switch/": shared(
+        "workflow.edit", "trigger", body=lambda w: {"enabled": "0"}
+    ),
+    "POST /triggers/<pk>/fire/": shared("workflow.run", "trigger"),
+    "POST /triggers/<pk>/rotate/": shared(
+        "workflow.edit", "webhook", body=lambda w: {"what": "token"}
+    ),
+    "POST /triggers/<pk>/delete/": shared("workflow.edit", "trigger"),
+    # The address is the right; one that was not given out leads nowhere, for anybody.
+    "POST /hooks/<secret>/": Door(
+        open=frozenset({404}), own=frozenset({404}), alone=frozenset({404})
+    ),
     "GET /runs/": shared("org.view"),
     "GET /runs/<pk>/": shared("run.view", "run"),
     "GET /runs/<pk>/result/": shared("run.view", "run"),

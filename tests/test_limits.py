@@ -41,6 +41,8 @@ INNER = {
     "workflows.dify.source.LARGEST": "the same as that of the action",
     "workflows.dify.tree.LONGEST_NUMBER": "what a number is written with",
     "workflows.nodes.http_request.LONGEST": "seconds of each phase, by name",
+    "workflows.triggers.deliveries.LONGEST_ID": "characters of a delivery's id that tell it apart",
+    "workflows.triggers.schedules.AT_ONCE": "schedules that one tick looks at",
     "workflows.layout.MOST_BENDS": "bends of a picture",
     "workflows.runtime.due.AT_ONCE": "runs that one sweep moves; the next goes on",
     "workflows.runtime.family.AT_ONCE": "waits that one look reads",

@@ -51,6 +51,7 @@ from orgs.models import (
 )
 from orgs.permissions import KEY_SCOPES
 from orgs.tests.factories import MembershipFactory, OrganizationFactory
+from workflows.actions import create_trigger
 from workflows.models import (
     BulkCommand,
     ConcurrencySlot,
@@ -62,6 +63,8 @@ from workflows.models import (
     RunWait,
     Signal,
     Step,
+    Trigger,
+    TriggerFiring,
     Workflow,
     WorkflowVersion,
 )
@@ -75,7 +78,7 @@ KEPT = (
     RunWait, Signal, HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry,
     UsageRecord, Provider, Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer,
     Project, Team, TeamMembership, Invitation, Archive, SupportAccess, SsoConnection, SsoDomain,
-    Letter, RunPolicy, ConcurrencySlot, NodeRateLimit, BulkCommand,
+    Letter, RunPolicy, ConcurrencySlot, NodeRateLimit, BulkCommand, Trigger, TriggerFiring,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 
@@ -120,6 +123,7 @@ def make_world(mark: str) -> World:
     _add_people(world)
     _add_flow(world)
     _add_run(world)
+    _add_triggers(world)
     _add_tasks(world)
     _add_money(world)
     world.rows.file = file_of(world.owner, mark.encode(), name=f"{mark}.yml")
@@ -274,6 +278,34 @@ def _add_flow(world: World) -> None:
     workflow.published, workflow.latest_number = version, 1
     workflow.save()
     world.rows.workflow, world.rows.version = workflow, version
+
+
+def _add_triggers(world: World) -> None:
+    """A schedule and a webhook, and one firing of the schedule."""
+    common = {"actor": world.owner, "workflow_id": world.rows.workflow.pk}
+    world.rows.trigger = create_trigger(
+        **common,
+        kind="schedule",
+        name=f"{world.mark} schedule",
+        config={"cron": "0 6 * * *", "time_zone": "Europe/Berlin"},
+        inputs={"what": world.mark},
+    ).trigger
+    made = create_trigger(
+        **common,
+        kind="webhook",
+        name=f"{world.mark} webhook",
+        config={"scheme": "github", "mapping": {"what": "body.what"}},
+        secret=f"{world.mark}-secret-of-the-webhook",
+    )
+    world.rows.webhook, world.rows.hook_token = made.trigger, made.token
+    world.rows.firing = TriggerFiring.objects.create(
+        organization=world.organization,
+        trigger=world.rows.trigger,
+        outcome=TriggerFiring.Outcome.STARTED,
+        occurrence=now(),
+        run_id=world.rows.run.public_id,
+        message=world.mark,
+    )
 
 
 def _add_run(world: World) -> None:

@@ -31,6 +31,7 @@ from workflows.models import (
     WorkflowTeamGrant,
     WorkflowVersion,
 )
+from workflows.triggers import console as _triggers  # noqa: F401 - registers its own
 
 
 class VersionInline(TabularInline):

@@ -17,6 +17,8 @@ from workflows.models import (
     RunPolicy,
     RunValue,
     Step,
+    Trigger,
+    TriggerFiring,
     Workflow,
     WorkflowVersion,
 )
@@ -42,6 +44,9 @@ def erase_workflows(organization_id: UUID, limit: int) -> int:
         return erase_values(values)
     if taken := erase_batch(BulkCommand.objects.of(organization_id), limit):
         return taken
+    for rows in (TriggerFiring.objects.of(organization_id), Trigger.objects.of(organization_id)):
+        if taken := erase_batch(rows, limit):
+            return taken
     if taken := erase_batch(WorkflowVersion.objects.of(organization_id), limit):
         return taken
     for rows in (RunPolicy.objects, NodeRateLimit.objects):
@@ -97,6 +102,13 @@ def _whole(organization_id: UUID, row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
+def trigger_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
+    """Without secrets and tokens; what became of each firing is no setting and is left out."""
+    rows = Trigger.objects.of(organization_id)
+    names = ("id", "workflow_id", "kind", "name", "enabled", "config", "inputs", "query")
+    yield from plain_rows(rows, *names, "source_workflow_id", "last_fired_at", "created_at")
+
+
 def count_workflows(project_id: UUID) -> int:
     return Workflow.objects.filter(project_id=project_id).count()
 
@@ -111,5 +123,6 @@ def contribute() -> None:
         ("versions", version_rows),
         ("runs", run_rows),
         ("steps", step_rows),
+        ("triggers", trigger_rows),
     ):
         register_source(name, rows)

@@ -41,3 +41,11 @@ register("workflows.workflow.run_policy_changed", _("Queueing of a workflow's ru
 register("workflows.rate_limit.created", _("Rate limit of nodes created"), scope=str)
 register("workflows.rate_limit.changed", _("Rate limit of nodes changed"), scope=str)
 register("workflows.rate_limit.deleted", _("Rate limit of nodes deleted"), scope=str)
+_KIND = {"workflow": str, "kind": str}
+register("workflows.trigger.created", _("Trigger created"), **_KIND)
+register("workflows.trigger.changed", _("Trigger changed"), **_KIND)
+register("workflows.trigger.deleted", _("Trigger deleted"), **_KIND)
+register("workflows.trigger.enabled", _("Trigger enabled"), **_KIND)
+register("workflows.trigger.disabled", _("Trigger disabled"), **_KIND, reason=str)
+register("workflows.trigger.rotated", _("Trigger given a new secret"), **_KIND, what=str)
+register("workflows.trigger.fired", _("Trigger fired by hand"), **_KIND, run=str)

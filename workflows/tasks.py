@@ -13,6 +13,9 @@ from workflows.actions.retention import prune_runs as prune_old_runs
 from workflows.removal import sweep_orphans
 from workflows.runtime.sweep import sweep as sweep_runs
 from workflows.runtime.worker import get_worker
+from workflows.triggers.ended import sweep_ended
+from workflows.triggers.keeping import prune_firings as prune_old_firings
+from workflows.triggers.schedules import fire_due, release_queued
 from workflows.values import erase_doomed
 
 BELL = "engine-bell"
@@ -58,3 +61,19 @@ def bulk(bulk_id: str) -> bool:
 def tend_bulks() -> int:
     """Hand back what dead workers left, ring again, and delete what ended long ago."""
     return hand_back_bulks() + delete_old_bulks()
+
+
+@shared_task(expires=5)  # ticks that pile up are one
+def fire_triggers() -> None:
+    """Beat's tick: schedules that fell due, what waited for them, ends that nobody passed on.
+
+    Late or twice is harmless: each occurrence is settled once, by what its rows say.
+    """
+    fire_due()
+    release_queued()
+    sweep_ended()
+
+
+@shared_task
+def prune_firings() -> int:
+    return prune_old_firings()

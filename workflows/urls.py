@@ -3,6 +3,7 @@
 from django.urls import path
 
 from workflows import control_views, queue_pages, views
+from workflows.triggers import pages as triggers
 
 urlpatterns = [
     path("workflows/", views.workflows, name="workflows"),
@@ -21,6 +22,14 @@ urlpatterns = [
         name="rate_limit_delete",
     ),
     path("workflows/<uuid:pk>/start/", views.start, name="workflow_start"),
+    path("workflows/<uuid:pk>/triggers/new/<slug:kind>/", triggers.new, name="trigger_new"),
+    path("triggers/preview/", triggers.preview, name="trigger_preview"),
+    path("triggers/<uuid:pk>/", triggers.trigger, name="trigger"),
+    path("triggers/<uuid:pk>/switch/", triggers.switch, name="trigger_switch"),
+    path("triggers/<uuid:pk>/fire/", triggers.fire, name="trigger_fire"),
+    path("triggers/<uuid:pk>/rotate/", triggers.rotate, name="trigger_rotate"),
+    path("triggers/<uuid:pk>/delete/", triggers.delete, name="trigger_delete"),
+    path("hooks/<str:secret>/", hook, name="hook"),
     path("runs/", views.runs, name="runs"),
     path("runs/<uuid:pk>/", views.run, name="run"),
     path("runs/<uuid:pk>/result/", views.run_result, name="run_result"),

@@ -287,6 +287,8 @@ SPECTACULAR_SETTINGS = {
         "JoiningRoleEnum": "orgs.api.sso.ROLES",
         "ExportStateEnum": "files.models.Export.State",
         "RunStateEnum": "workflows.models.Run.State",
+        "TriggerKindEnum": "workflows.models.Trigger.Kind",
+        "FiringOutcomeEnum": "workflows.models.TriggerFiring.Outcome",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -324,6 +326,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-runs": {"task": "workflows.tasks.sweep", "schedule": timedelta(seconds=5)},
     "prune-runs": {"task": "workflows.tasks.prune_runs", "schedule": timedelta(minutes=5)},
     "tend-bulks": {"task": "workflows.tasks.tend_bulks", "schedule": timedelta(seconds=30)},
+    "fire-triggers": {"task": "workflows.tasks.fire_triggers", "schedule": timedelta(seconds=1)},
+    "prune-firings": {"task": "workflows.tasks.prune_firings", "schedule": timedelta(minutes=10)},
     "settle-overdue-holds": {
         "task": "billing.tasks.settle_overdue_holds",
         "schedule": timedelta(minutes=5),

@@ -74,6 +74,8 @@ MODELS: dict[str, str] = {
     "workflows.RunPolicy": "v",
     "workflows.ConcurrencySlot": "v",
     "workflows.NodeRateLimit": "v",
+    "workflows.Trigger": "v",
+    "workflows.TriggerFiring": "v",
     "workflows.WorkerProcess": "v",
     "django_celery_beat.PeriodicTask": "vacd",
     "django_celery_beat.IntervalSchedule": "vacd",

@@ -20,18 +20,30 @@ from workflows.actions.rates import change_rate_limit, create_rate_limit, delete
 from workflows.actions.redo import reset_run, retry_run
 from workflows.actions.reruns import rerun_run
 from workflows.actions.retention import prune_runs, set_workflow_retention
-from workflows.actions.runs import deliver_decision, start_run
+from workflows.actions.runs import cancel_run, deliver_decision, start_run
 from workflows.actions.steering import signal_run, skip_node
+from workflows.actions.triggers import (
+    change_trigger,
+    create_trigger,
+    delete_trigger,
+    fire_trigger,
+    rotate_trigger,
+    set_trigger_enabled,
+)
 
 __all__ = [
     "cancel_bulk",
     "cancel_run",
     "change_rate_limit",
+    "change_trigger",
     "check_flow",
     "create_rate_limit",
+    "create_trigger",
     "delete_old_bulks",
     "delete_rate_limit",
+    "delete_trigger",
     "deliver_decision",
+    "fire_trigger",
     "hand_back_bulks",
     "import_flow",
     "move_workflow",
@@ -43,8 +55,10 @@ __all__ = [
     "reset_run",
     "resume_run",
     "retry_run",
+    "rotate_trigger",
     "run_bulk",
     "set_run_policy",
+    "set_trigger_enabled",
     "set_workflow_retention",
     "signal_run",
     "skip_node",

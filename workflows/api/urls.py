@@ -7,6 +7,7 @@ from workflows.api.bulk import BulkViewSet
 from workflows.api.queueing import RateLimitViewSet, RunPolicyView
 from workflows.api.sharing import GrantsView
 from workflows.api.streams import stream_run
+from workflows.api.triggers import TriggerViewSet
 from workflows.api.views import RunViewSet, VersionViewSet, WorkflowViewSet
 
 router = SimpleRouter(use_regex_path=False)
@@ -15,6 +16,7 @@ router.register("versions", VersionViewSet, basename="version")
 router.register("runs/bulk", BulkViewSet, basename="bulk")
 router.register("runs", RunViewSet, basename="run")
 router.register("rate-limits", RateLimitViewSet, basename="rate-limit")
+router.register("triggers", TriggerViewSet, basename="trigger")
 urlpatterns = [
     path("workflows/<uuid:pk>/grants/", GrantsView.as_view(), name="workflow-grants"),
     path("workflows/<uuid:pk>/run-policy/", RunPolicyView.as_view(), name="workflow-run-policy"),

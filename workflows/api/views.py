@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
+from django.http.response import HttpResponseBase
 from django.utils.timezone import now
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import exceptions, mixins, status
@@ -45,6 +46,8 @@ from workflows.api.serializers import (
     WorkflowRetentionSerializer,
     WorkflowSerializer,
 )
+from workflows.api.trigger_shapes import WaitSerializer
+from workflows.api.waiting import answer_when_over
 from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
 
 RUN_EXAMPLE = OpenApiExample(
@@ -177,10 +180,13 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
             409: refusal("concurrency_conflict", "Another run with this concurrency key."),
         },
         examples=[RUN_EXAMPLE],
+        parameters=[WaitSerializer],
     )
     @action(detail=True, methods=["post"])
-    def runs(self, request: Request, pk: str) -> Response:
+    def runs(self, request: Request, pk: str) -> HttpResponseBase:
         """Start a run. The same `Idempotency-Key` answers with the same run."""
+        asked = WaitSerializer(data=request.query_params)
+        asked.is_valid(raise_exception=True)
         form = StartRunSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         run = start_run(
@@ -194,6 +200,8 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
             not_before=moment_of(form.validated_data),
         )
         again = {REPLAYED: "true"} if run.repeated else None
+        if wait := asked.validated_data["wait"]:
+            return answer_when_over(request, run, wait, again)
         return Response(RunSerializer(run).data, status=status.HTTP_201_CREATED, headers=again)
 
 

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('orgs', '0011_run_retention'),
-        ('workflows', '0011_control'),
+        ("workflows", "0011_control"),
     ]
 
     operations = [

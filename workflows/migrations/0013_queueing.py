@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('orgs', '0011_run_retention'),
-        ('workflows', '0011_control'),
+        ("workflows", "0012_bulk"),
     ]
 
     operations = [

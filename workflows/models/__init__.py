@@ -10,6 +10,7 @@ from workflows.models.runs import (
     Step,
     WorkerProcess,
 )
+from workflows.models.triggers import Trigger, TriggerFiring
 from workflows.models.values import RunValue
 from workflows.models.workflows import (
     Workflow,
@@ -29,6 +30,8 @@ __all__ = [
     "RunWait",
     "Signal",
     "Step",
+    "Trigger",
+    "TriggerFiring",
     "WorkerProcess",
     "Workflow",
     "WorkflowGrant",
