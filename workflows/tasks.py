@@ -8,6 +8,8 @@ from django.core.cache import cache
 from core.queue import send
 from workflows.actions.retention import SECONDS
 from workflows.actions.retention import prune_runs as prune_old_runs
+from workflows.history.rollup import count_ended as count_ended_runs
+from workflows.history.rollup import tidy_rollups
 from workflows.removal import sweep_orphans
 from workflows.runtime.sweep import sweep as sweep_runs
 from workflows.runtime.worker import get_worker
@@ -44,3 +46,15 @@ def prune_runs() -> dict[str, int]:
     orphans = sweep_orphans()
     erased, size = erase_doomed(seconds=SECONDS)
     return asdict(removed) | {"orphans": orphans, "erased": erased, "bytes": size}
+
+
+@shared_task
+def count_ended() -> int:
+    """Add runs that are over to the statistics, and make their outputs searchable."""
+    return count_ended_runs()
+
+
+@shared_task
+def tidy_statistics() -> tuple[int, int]:
+    """Old hours become days, old days go."""
+    return tidy_rollups()

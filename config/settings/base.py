@@ -322,6 +322,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(minutes=15),
     },
     "sweep-runs": {"task": "workflows.tasks.sweep", "schedule": timedelta(seconds=5)},
+    "count-ended": {"task": "workflows.tasks.count_ended", "schedule": timedelta(seconds=5)},
+    "tidy-statistics": {
+        "task": "workflows.tasks.tidy_statistics",
+        "schedule": timedelta(minutes=10),
+    },
     "prune-runs": {"task": "workflows.tasks.prune_runs", "schedule": timedelta(minutes=5)},
     "settle-overdue-holds": {
         "task": "billing.tasks.settle_overdue_holds",
@@ -362,6 +367,9 @@ ENGINE_LEASE_SECONDS = env.int("ENGINE_LEASE_SECONDS", default=30)
 ENGINE_GRACE_SECONDS = env.int("ENGINE_GRACE_SECONDS", default=10)
 ENGINE_VALUE_LIMIT = env.int("ENGINE_VALUE_LIMIT", default=32_768)
 ENGINE_VALUE_MAX = env.int("ENGINE_VALUE_MAX", default=4_194_304)
+STATISTICS_DAYS = env.int("STATISTICS_DAYS", default=400)
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
 
 # --- words, time, logs
 LANGUAGE_CODE = "en"

@@ -1,5 +1,6 @@
 """Rows of the workflows room, split by noun."""
 
+from workflows.models.history import RollupHour, RunLog, RunTag
 from workflows.models.runs import (
     Event,
     Run,
@@ -18,7 +19,10 @@ from workflows.models.workflows import (
 
 __all__ = [
     "Event",
+    "RollupHour",
     "Run",
+    "RunLog",
+    "RunTag",
     "RunValue",
     "RunWait",
     "Signal",

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from workflows.engine.graph import Graph
-from workflows.engine.records import Event, Step
+from workflows.engine.records import Event, LogLine, Step
 
 MASK = "••••"
 SHORTEST = 4
@@ -27,6 +27,10 @@ def masked(step: Step, secrets: tuple[str, ...]) -> Step:
 
 def masked_event(event: Event, secrets: tuple[str, ...]) -> Event:
     return replace(event, data=_blot(event.data, secrets)) if secrets else event
+
+
+def masked_line(line: LogLine, secrets: tuple[str, ...]) -> LogLine:
+    return replace(line, message=_blot(line.message, secrets)) if secrets else line
 
 
 def _blot(value: Any, secrets: tuple[str, ...]) -> Any:
