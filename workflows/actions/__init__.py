@@ -9,6 +9,7 @@ from workflows.actions.flows import (
 )
 from workflows.actions.retention import prune_runs, set_workflow_retention
 from workflows.actions.runs import cancel_run, deliver_decision, start_run
+from workflows.actions.searchable import set_searchable
 
 __all__ = [
     "cancel_run",
@@ -19,6 +20,7 @@ __all__ = [
     "prune_runs",
     "publish_version",
     "read_flow",
+    "set_searchable",
     "set_workflow_retention",
     "start_run",
 ]

@@ -20,6 +20,7 @@ from core.trace import current_trace_id
 from orgs.access import Actor, can, require
 from orgs.projects import refuse_archived
 from workflows.errors import NotPublished, RunFinished, ValueTooLarge
+from workflows.history.tags import tag_started
 from workflows.inputs import check_inputs
 from workflows.models import Event, Run, Signal, Workflow, WorkflowVersion
 from workflows.runtime.ending import end_run
@@ -78,17 +79,20 @@ def _refuse_too_large(run: Run) -> None:
 def _insert(actor: Actor, run: Run) -> Run:
     """With what is too large for its row put aside before."""
     aside = Aside(run.organization_id, run.public_id)
+    values = run.inputs
     run.inputs, run.system = aside.row_form(run.inputs), aside.row_form(run.system)
     try:
-        return _insert_row(actor, run)
+        return _insert_row(actor, run, values)
     except IntegrityError:  # whatever else happens, the run may be there all the same
         aside.discard()
         raise
 
 
 @transaction.atomic
-def _insert_row(actor: Actor, run: Run) -> Run:
+def _insert_row(actor: Actor, run: Run, values: dict[str, Any]) -> Run:
     run.save(force_insert=True)
+    if declared := run.workflow.searchable:
+        tag_started(run, values, declared)
     Event.objects.create(
         organization_id=run.organization_id, run=run, seq=1, kind="run.queued", at=now()
     )

@@ -3,16 +3,20 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from workflows.api.history import RunHistoryViewSet, SearchableViewSet
 from workflows.api.sharing import GrantsView
-from workflows.api.streams import stream_run
+from workflows.api.streams import stream_run, stream_runs
 from workflows.api.views import RunViewSet, VersionViewSet, WorkflowViewSet
 
 router = SimpleRouter(use_regex_path=False)
 router.register("workflows", WorkflowViewSet, basename="workflow")
 router.register("versions", VersionViewSet, basename="version")
 router.register("runs", RunViewSet, basename="run")
+router.register("workflows", SearchableViewSet, basename="workflow-search")
+router.register("runs", RunHistoryViewSet, basename="run-history")
 urlpatterns = [
     path("workflows/<uuid:pk>/grants/", GrantsView.as_view(), name="workflow-grants"),
+    path("runs/stream/", stream_runs, name="runs-stream"),
     path("runs/<uuid:pk>/stream/", stream_run, name="run-stream"),
     *router.urls,
 ]

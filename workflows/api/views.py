@@ -44,6 +44,7 @@ from workflows.api.serializers import (
     WorkflowRetentionSerializer,
     WorkflowSerializer,
 )
+from workflows.history.search import narrow_runs
 from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
 
 RUN_EXAMPLE = OpenApiExample(
@@ -214,7 +215,10 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
     lookup_value_converter = "uuid"
     queryset = Run.objects.none()
     filters = RunFilter
-    columns = {"workflow": "workflow_id"}
+
+    @staticmethod
+    def narrow(rows: QuerySet[Run], wanted: dict[str, Any]) -> QuerySet[Run]:
+        return narrow_runs(rows, wanted)
 
     def get_queryset(self) -> QuerySet[Run]:
         rows = Run.objects.visible_to(self.actor)

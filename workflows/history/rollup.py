@@ -28,7 +28,7 @@ RUNS, STEPS = 500, 20_000
 """What one transaction counts: so many runs, and no more once they have so many steps."""
 SECONDS = 4.0
 """What one pass may take; the next goes on."""
-HOURS_KEPT = 8 * 24
+HOURS_KEPT = 48
 """Hours are added into days when they are older; what is shown by the hour is younger."""
 HOURS = 2_000
 """Rows of hours that one transaction adds into days."""

@@ -86,7 +86,8 @@ class Sums:
 
 
 ROW_FIELDS = (
-    "total", "duration_ms", "retries", "tokens", "cost", "outcomes", "durations", "errors",
+    "total", "succeeded", "failed", "duration_ms", "retries", "tokens", "cost", "outcomes",
+    "durations", "errors",
 )  # fmt: skip
 
 

@@ -21,6 +21,8 @@ class Migration(migrations.Migration):
                 ('hour', models.DateTimeField(verbose_name='hour')),
                 ('span', models.PositiveSmallIntegerField(default=1, verbose_name='hours')),
                 ('total', models.PositiveBigIntegerField(default=0, verbose_name='ends')),
+                ('succeeded', models.PositiveBigIntegerField(default=0, verbose_name='succeeded')),
+                ('failed', models.PositiveBigIntegerField(default=0, verbose_name='failed')),
                 ('outcomes', models.JSONField(default=dict, verbose_name='outcomes')),
                 ('durations', models.JSONField(default=dict)),
                 ('duration_ms', models.PositiveBigIntegerField(default=0, verbose_name='milliseconds')),

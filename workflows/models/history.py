@@ -43,6 +43,9 @@ class RollupHour(models.Model):
     hour = models.DateTimeField(_("hour"))
     span = models.PositiveSmallIntegerField(_("hours"), default=1)
     total = models.PositiveBigIntegerField(_("ends"), default=0)
+    succeeded = models.PositiveBigIntegerField(_("succeeded"), default=0)
+    failed = models.PositiveBigIntegerField(_("failed"), default=0)
+    """Of `outcomes` those that say something about quality, for sums that the database makes."""
     outcomes: models.JSONField[Any, Any] = models.JSONField(_("outcomes"), default=dict)
     durations: models.JSONField[Any, Any] = models.JSONField(default=dict)
     duration_ms = models.PositiveBigIntegerField(_("milliseconds"), default=0)
