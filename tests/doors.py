@@ -60,6 +60,10 @@ def sharing_form(world: World) -> dict[str, Any]:
     return {"holder": f"user:{world.people['guest'].pk}", "right": "view"}
 
 
+def searching(world: World) -> dict[str, Any]:
+    return {"values": [{"name": "what", "source": "input", "path": "what"}]}
+
+
 def closing(world: World) -> dict[str, Any]:
     return {"name": world.organization.name, "reason": "We have moved."}
 
@@ -309,6 +313,9 @@ DOORS: dict[str, Door] = {
     "PUT /api/v1/workflows/<pk>/retention/": shared(
         "workflow.edit", "workflow", body=lambda w: {"days": 90}
     ),
+    "PUT /api/v1/workflows/<pk>/searchable/": shared(
+        "workflow.edit", "workflow", body=searching
+    ),
     "POST /api/v1/workflows/<pk>/publish/": shared("workflow.publish", "workflow"),
     "POST /api/v1/workflows/<pk>/runs/": shared(
         "workflow.run", "workflow", body=lambda w: {"inputs": {"what": "x"}}
@@ -321,6 +328,13 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/runs/<pk>/": shared("run.view", "run"),
     "GET /api/v1/runs/<pk>/events/": shared("run.view", "run"),
     "GET /api/v1/runs/<pk>/stream/": shared("run.view", "run"),
+    "GET /api/v1/runs/statistics/": shared("run.view"),
+    "GET /api/v1/runs/stream/": shared("run.view"),
+    "GET /api/v1/runs/<pk>/timeline/": shared("run.view", "run"),
+    "GET /api/v1/runs/<pk>/compare/": shared(
+        "run.view", "run", body=lambda w: {"other": str(w.rows.run.public_id)}
+    ),
+    "GET /api/v1/runs/<pk>/logs/": shared("run.view", "run"),
     "POST /api/v1/runs/<pk>/cancel/": shared("run.control", "run"),
     "GET /api/v1/trace/<trace_id>/": Door("org.view", "trace"),
     # -- pages
@@ -448,9 +462,16 @@ DOORS: dict[str, Door] = {
     "POST /workflows/<pk>/retention/": shared(
         "workflow.edit", "workflow", body=lambda w: {"days": "90"}
     ),
+    "POST /workflows/<pk>/searchable/": shared(
+        "workflow.edit", "workflow", body=lambda w: {"values": "what = input: what"}
+    ),
     "POST /workflows/<pk>/start/": shared("workflow.run", "workflow", body=version_of),
     "GET /runs/": shared("org.view"),
+    "GET /runs/statistics/": shared("org.view"),
     "GET /runs/<pk>/": shared("run.view", "run"),
+    "GET /runs/<pk>/timeline/": shared("run.view", "run"),
+    "GET /runs/<pk>/compare/": shared("run.view", "run"),
+    "GET /runs/<pk>/logs/": shared("run.view", "run"),
     "GET /runs/<pk>/result/": shared("run.view", "run"),
     "GET /runs/<pk>/node/": shared("run.view", "run"),
     "POST /runs/<pk>/cancel/": shared("run.control", "run"),

@@ -53,7 +53,10 @@ from orgs.permissions import KEY_SCOPES
 from orgs.tests.factories import MembershipFactory, OrganizationFactory
 from workflows.models import (
     Event,
+    RollupHour,
     Run,
+    RunLog,
+    RunTag,
     RunValue,
     RunWait,
     Signal,
@@ -68,7 +71,7 @@ from workflows.values import Aside
 EVERYBODY = [f"role:{role}" for role in Role.values]
 KEPT = (
     Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, RunValue, Step, Event,
-    RunWait, Signal, HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry,
+    RunWait, Signal, RollupHour, RunLog, RunTag, HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry,
     UsageRecord, Provider, Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer,
     Project, Team, TeamMembership, Invitation, Archive, SupportAccess, SsoConnection, SsoDomain,
     Letter,
@@ -291,6 +294,18 @@ def _add_run(world: World) -> None:
     )
     RunWait.objects.create(**common, kind="human", key=f"{world.mark}-wait")
     Signal.objects.create(**common, delivery_id=f"{world.mark}-signal")
+    RunLog.objects.create(**common, seq=1, message=f"{world.mark} said", at=now())
+    del common["node_id"]
+    RunTag.objects.create(**common, workflow=run.workflow, name="what", value=world.mark)
+    RollupHour.objects.create(
+        organization=world.organization,
+        workflow=run.workflow,
+        hour=now().replace(minute=0, second=0, microsecond=0),
+        total=1,
+        failed=1,
+        outcomes={"failed": 1},
+        errors={world.mark: 1},
+    )
     _add_value(world, run)
     world.rows.run = run
 

@@ -14,7 +14,10 @@ from workflows.actions import cancel_run
 from workflows.errors import RunFinished
 from workflows.models import (
     Event,
+    RollupHour,
     Run,
+    RunLog,
+    RunTag,
     RunValue,
     RunWait,
     Signal,
@@ -61,7 +64,8 @@ class WorkflowAdmin(AuditedAdmin):
     list_select_related = ("organization", "published")
     search_fields = ("name", "organization__name", "=id")
     readonly_fields = (
-        "id", "organization", "project", "mode", "published", "latest_number", "created_by_id",
+        "id", "organization", "project", "mode", "published", "latest_number", "searchable",
+        "created_by_id",
     )  # fmt: skip
     inlines = (VersionInline, GrantInline, TeamGrantInline)
 
@@ -170,3 +174,34 @@ class SignalAdmin(ReadOnlyAdmin, ModelAdmin):
 @admin.register(WorkerProcess)
 class WorkerProcessAdmin(ReadOnlyAdmin, ModelAdmin):
     list_display = ("host", "pid", "started_at", "alive_until")
+
+
+@admin.register(RollupHour)
+class RollupHourAdmin(ReadOnlyAdmin, ModelAdmin):
+    list_display = (
+        "hour", "span", "organization", "workflow", "node_id", "total", "succeeded", "failed",
+    )  # fmt: skip
+    list_filter = ("span", "hour")
+    list_select_related = ("organization", "workflow")
+    search_fields = ("workflow__name", "=node_id")
+    show_full_result_count = False
+    ordering = ("-id",)
+
+
+@admin.register(RunTag)
+class RunTagAdmin(ReadOnlyAdmin, ModelAdmin):
+    list_display = ("run", "name", "value")
+    list_select_related = ("run",)
+    search_fields = ("=run__public_id", "=value")
+    show_full_result_count = False
+    ordering = ("-id",)
+
+
+@admin.register(RunLog)
+class RunLogAdmin(ReadOnlyAdmin, ModelAdmin):
+    list_display = ("run", "level", "node_id", "message", "at")
+    list_filter = ("level", "at")
+    list_select_related = ("run",)
+    search_fields = ("=run__public_id", "=node_id")
+    show_full_result_count = False
+    ordering = ("-id",)
