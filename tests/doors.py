@@ -331,9 +331,7 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/runs/statistics/": shared("run.view"),
     "GET /api/v1/runs/stream/": shared("run.view"),
     "GET /api/v1/runs/<pk>/timeline/": shared("run.view", "run"),
-    "GET /api/v1/runs/<pk>/compare/": shared(
-        "run.view", "run", body=lambda w: {"other": str(w.rows.run.public_id)}
-    ),
+    "GET /api/v1/runs/<pk>/compare/": shared("run.view", "run", own=frozenset({200, 400})),
     "GET /api/v1/runs/<pk>/logs/": shared("run.view", "run"),
     "POST /api/v1/runs/<pk>/cancel/": shared("run.control", "run"),
     "GET /api/v1/trace/<trace_id>/": Door("org.view", "trace"),

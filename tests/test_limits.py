@@ -41,6 +41,9 @@ INNER = {
     "workflows.dify.source.LARGEST": "the same as that of the action",
     "workflows.dify.tree.LONGEST_NUMBER": "what a number is written with",
     "workflows.nodes.http_request.LONGEST": "seconds of each phase, by name",
+    "workflows.history.compare.LONGEST_SHOWN": "characters of a value that differs",
+    "workflows.history.sums.MOST_CODES": "codes of errors that one sum names",
+    "workflows.history.timeline.MOST_BARS": "bars of a picture's lane",
     "workflows.layout.MOST_BENDS": "bends of a picture",
     "workflows.runtime.worker.MAX_CRASHES": "crashes before a run is given up",
 }

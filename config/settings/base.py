@@ -323,10 +323,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "sweep-runs": {"task": "workflows.tasks.sweep", "schedule": timedelta(seconds=5)},
     "count-ended": {"task": "workflows.tasks.count_ended", "schedule": timedelta(seconds=5)},
-    "tidy-statistics": {
-        "task": "workflows.tasks.tidy_statistics",
-        "schedule": timedelta(minutes=10),
-    },
+    "tidy-statistics": {"task": "workflows.tasks.tidy_statistics", "schedule": timedelta(hours=1)},
     "prune-runs": {"task": "workflows.tasks.prune_runs", "schedule": timedelta(minutes=5)},
     "settle-overdue-holds": {
         "task": "billing.tasks.settle_overdue_holds",
@@ -348,9 +345,7 @@ CELERY_BEAT_SCHEDULE = {
     "prune-audit": {"task": "orgs.tasks.prune_audit", "schedule": timedelta(hours=1)},
     "sweep-exports": {"task": "files.tasks.sweep", "schedule": timedelta(seconds=30)},
 }
-KEY_USE_FLUSH_SECONDS = (
-    60.0  # how often a process writes when keys were last used; 0: only when asked
-)
+KEY_USE_FLUSH_SECONDS = 60.0  # how often a process writes when keys were used; 0: when asked
 VIEWFLOW = {"AUTOREGISTER": False}
 
 # --- organizations

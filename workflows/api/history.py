@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -29,6 +29,48 @@ from workflows.history.logs import lines_of
 from workflows.history.statistics import PERIODS, read_statistics
 from workflows.history.timeline import timeline_of
 from workflows.models import Run, Workflow
+
+
+_SAME: dict[str, Any] = {"same": True, "differences": [], "more": False}
+_LEFT = {
+    "id": "0192f0c1-0000-7000-8000-000000000001",
+    "workflow": "0192f0c1-0000-7000-8000-000000000002",
+    "version": "0192f0c1-0000-7000-8000-000000000003",
+    "version_number": 3,
+    "state": "succeeded",
+    "duration_ms": 1840,
+    "cost": 250_000,
+    "tokens": 412,
+}
+_STEP = {"status": "succeeded", "attempts": 1, "duration_ms": 900, "cost": 250_000, "error_code": ""}
+COMPARED = OpenApiExample(
+    "The same inputs, another version",
+    response_only=True,
+    value={
+        "left": _LEFT,
+        "right": _LEFT | {"id": "0192f0c1-0000-7000-8000-000000000004", "version_number": 4},
+        "same_version": False,
+        "inputs": _SAME,
+        "outputs": {
+            "same": False,
+            "differences": [{"path": "category", "left": "refund", "right": "other", "only": ""}],
+            "more": False,
+        },
+        "error": _SAME,
+        "nodes": [
+            {
+                "node_id": "classify",
+                "iteration": "",
+                "kind": "llm",
+                "same": True,
+                "left": _STEP,
+                "right": _STEP | {"duration_ms": 1100},
+                "outputs": _SAME,
+            }
+        ],
+        "more_nodes": False,
+    },
+)
 
 
 class RunHistoryViewSet(OrgViewSet):
@@ -82,12 +124,13 @@ class RunHistoryViewSet(OrgViewSet):
         operation_id="runs_compare_retrieve",
         parameters=[CompareAskedSerializer],
         responses=ComparisonSerializer,
+        examples=[COMPARED],
     )
     @action(detail=True)
     def compare(self, request: Request, pk: str) -> Response:
         """This run on the left, the `other` on the right; at most 100 differences a value."""
-        asked = _asked(CompareAskedSerializer, request)
         left = self.get_object()
+        asked = _asked(CompareAskedSerializer, request)
         right = self.get_queryset().filter(public_id=asked["other"]).first()
         if right is None:
             raise NotFound
