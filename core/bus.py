@@ -143,7 +143,8 @@ class _Reader:
     async def _tell(self, word: str, channel: str) -> None:
         """Where the connection is broken the reader notices too, and asks for all anew."""
         if self._channels is not None:
-            with suppress(RedisError, OSError):
+            # The client of a connection that has just gone has no writer left to complain about.
+            with suppress(RedisError, OSError, AttributeError):
                 await getattr(self._channels, word)(PREFIX + channel)
 
     async def _read(self) -> None:
@@ -209,6 +210,7 @@ class _Sender:
             if failures:
                 logger.warning("Live hints could not be sent; listeners catch up by themselves.")
                 self._outbox.clear()
+        self._task = None
 
     async def _pipe(self, batch: list[tuple[str, str]]) -> None:
         async with self._client.pipeline(transaction=False) as pipe:

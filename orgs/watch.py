@@ -109,7 +109,8 @@ async def while_allowed(
     upcoming = asyncio.ensure_future(anext(frames))
     try:
         while True:
-            await asyncio.wait({upcoming, ended}, return_when=asyncio.FIRST_COMPLETED)
+            first: set[asyncio.Future[Any]] = {upcoming, ended}
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
                 return
             try:

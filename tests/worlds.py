@@ -71,7 +71,8 @@ from workflows.values import Aside
 EVERYBODY = [f"role:{role}" for role in Role.values]
 KEPT = (
     Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, RunValue, Step, Event,
-    RunWait, Signal, RollupHour, RunLog, RunTag, HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry,
+    RunWait, Signal, RollupHour, RunLog, RunTag, HumanTask, Decision, Comment, StoredFile, Wallet,
+    Hold, LedgerEntry,
     UsageRecord, Provider, Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer,
     Project, Team, TeamMembership, Invitation, Archive, SupportAccess, SsoConnection, SsoDomain,
     Letter,

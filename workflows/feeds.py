@@ -83,6 +83,12 @@ class Watcher:
         lost, self._lost = self._lost, False
         return None if lost else pieces
 
+    async def pieces(self) -> AsyncIterator[Piece]:
+        """All that comes, until something is lost."""
+        while (pieces := await self.next()) is not None:
+            for piece in pieces:
+                yield piece
+
 
 class Feed(ABC):
     """Subclasses read; this one keeps the watchers."""

@@ -64,13 +64,12 @@ async def follow_run(run: Run, after: int) -> AsyncIterator[str]:
                 continue
             if over:
                 return
-            while (pieces := await watcher.next()) is not None:
-                for piece in pieces:
-                    if piece is OVER:
-                        return
-                    if piece.number is None or piece.number > after:
-                        after = piece.number or after
-                        yield piece.text
+            async for piece in watcher.pieces():
+                if piece is OVER:
+                    return
+                if piece.number is None or piece.number > after:
+                    after = piece.number or after
+                    yield piece.text
 
 
 def event_body(event: Event) -> dict[str, Any]:

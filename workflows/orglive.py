@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -27,10 +28,10 @@ from django.db import close_old_connections, connection
 from django.utils.timezone import now
 
 from core.bus import Inbox
-from orgs.access import Actor, holds, opens_every_project
+from orgs.actor import Actor, holds, opens_every_project
 from orgs.models import Project
 from orgs.watch import Standing, standing_of
-from workflows.feeds import HEARTBEAT, Feed, Piece, frame, watching
+from workflows.feeds import Feed, Piece, frame, watching
 from workflows.models import Event, Workflow
 from workflows.runtime.channels import organization_channel
 
@@ -56,8 +57,9 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """`floor`: transactions below it had ended before the rows were read; `ceiling`: the next id
-    after. Both 0 where commits come in order.
+    """Rows, and ids of transactions around their reading; both 0 where commits come in order.
+
+    Those below `floor` had ended before; `ceiling` was the next id to be given after.
     """
 
     rows: list[Row]
@@ -126,6 +128,10 @@ class OrganizationFeed(Feed):
             pass  # hints that came meanwhile say the same
         return False
 
+    @property
+    def safe(self) -> int:
+        """A number to come back with; 0 before the first look."""
+        return self.horizon.number if self.horizon else 0
 
     async def restricted(self) -> bool:
         """Whether the organization keeps any project from its members."""
@@ -162,8 +168,11 @@ class Sight:
         self._seen: set[UUID] = set()
         self._read_at = float("-inf")
 
-    async def sees(self, workflow_id: UUID) -> bool:
-        if self._everything or (self._by_role and not await self._feed.restricted()):
+    async def sees(self, workflow_id: UUID | None) -> bool:
+        """None is about no run: everybody sees it."""
+        if workflow_id is None or self._everything:
+            return True
+        if self._by_role and not await self._feed.restricted():
             return True
         if time.monotonic() - self._read_at > SIGHT_SECONDS:
             self._seen = await _visible(self._actor)
@@ -174,33 +183,32 @@ class Sight:
 async def follow_organization(actor: Actor, after: int | None) -> AsyncIterator[str]:
     """Frames of what happens to runs that the actor may see; with `after`, from there on."""
     yield "retry: 1000\n\n"
-    organization_id = actor.organization_id
-    key = "organization", organization_id
-    async with watching(key, lambda: OrganizationFeed(organization_id)) as (feed, watcher):
+    key = "organization", actor.organization_id
+    make = partial(OrganizationFeed, actor.organization_id)
+    async with watching(key, make) as (feed, watcher):
         sight = feed.sight_of(actor)
         while True:
-            told: set[int] = set()
-            if after is None:
-                after = await _begin(organization_id)
-                yield frame("open", {}, after)
-            else:
-                look = await _look(organization_id, after, REPLAYED + 1)
-                if len(look.rows) > REPLAYED:
-                    after = await _begin(organization_id)
-                    yield frame("reset", {}, after)
-                else:
-                    told = {row["id"] for row in look.rows}
-                    for row in look.rows:
-                        piece = _piece(row, after)
-                        if await sight.sees(piece.about):
-                            yield piece.text
-            while (pieces := await watcher.next()) is not None:
-                for piece in pieces:
-                    new = piece.number is None or piece.number not in told
-                    if piece.text is HEARTBEAT or (new and await sight.sees(piece.about)):
-                        yield piece.text
-                if feed.horizon is not None:
-                    after = max(after, feed.horizon.number)
+            missed, after = await _missed(actor.organization_id, after)
+            for piece in missed:
+                if await sight.sees(piece.about):
+                    yield piece.text
+            told = {piece.number for piece in missed}
+            async for piece in watcher.pieces():
+                if piece.number not in told and await sight.sees(piece.about):
+                    yield piece.text
+                after = max(after, feed.safe)
+
+
+async def _missed(organization_id: UUID, after: int | None) -> tuple[list[Piece], int]:
+    """What is told before the feed is followed, and the number that is safe to come back with."""
+    word = "open"
+    if after is not None:
+        look = await _look(organization_id, after, REPLAYED + 1)
+        if len(look.rows) <= REPLAYED:
+            return [_piece(row, after) for row in look.rows], after
+        word = "reset"
+    begin = await _begin(organization_id)
+    return [Piece(frame(word, {}, begin))], begin
 
 
 @sync_to_async
@@ -253,6 +261,6 @@ def _look(
 
 def _transactions(edge: str) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT pg_snapshot_{edge}(pg_current_snapshot())::text::bigint")  # nosec B608 # noqa: S608 - one of two words
+        cursor.execute(f"SELECT pg_snapshot_{edge}(pg_current_snapshot())::text::bigint")  # nosec B608
         found: int = cursor.fetchone()[0]
     return found

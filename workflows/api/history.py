@@ -19,9 +19,9 @@ from workflows.api.history_shapes import (
     ComparisonSerializer,
     LogLinesSerializer,
     LogsAskedSerializer,
+    RunStatisticsSerializer,
     SearchableSerializer,
     StatisticsAskedSerializer,
-    RunStatisticsSerializer,
     TimelineSerializer,
 )
 from workflows.history.compare import compare_runs
@@ -29,7 +29,6 @@ from workflows.history.logs import lines_of
 from workflows.history.statistics import PERIODS, read_statistics
 from workflows.history.timeline import timeline_of
 from workflows.models import Run, Workflow
-
 
 _SAME: dict[str, Any] = {"same": True, "differences": [], "more": False}
 _LEFT = {
@@ -42,7 +41,13 @@ _LEFT = {
     "cost": 250_000,
     "tokens": 412,
 }
-_STEP = {"status": "succeeded", "attempts": 1, "duration_ms": 900, "cost": 250_000, "error_code": ""}
+_STEP = {
+    "status": "succeeded",
+    "attempts": 1,
+    "duration_ms": 900,
+    "cost": 250_000,
+    "error_code": "",
+}
 COMPARED = OpenApiExample(
     "The same inputs, another version",
     response_only=True,

@@ -140,8 +140,12 @@ class RunFilter(serializers.Serializer[Any]):
     error = serializers.CharField(
         required=False, max_length=60, help_text="The code of the error it ended with."
     )
-    parent = serializers.UUIDField(required=False, help_text="Started by this run.")
-    source = serializers.UUIDField(required=False, help_text="A rerun of this run.")
+    parent = serializers.UUIDField(  # type: ignore[assignment]  # a field
+        required=False, help_text="Started by this run."
+    )
+    source = serializers.UUIDField(  # type: ignore[assignment]  # a field
+        required=False, help_text="A rerun of this run."
+    )
     tag = serializers.CharField(
         required=False,
         max_length=300,

@@ -57,9 +57,7 @@ def _differences(left: Any, right: Any, path: str, depth: int) -> Iterator[Diffe
     elif depth < DEEPEST and isinstance(left, dict) and isinstance(right, dict):
         for key in {**left, **right}:
             inner = f"{path}.{key}" if path else str(key)
-            yield from _differences(
-                left.get(key, ABSENT), right.get(key, ABSENT), inner, depth + 1
-            )
+            yield from _differences(left.get(key, ABSENT), right.get(key, ABSENT), inner, depth + 1)
     elif depth < DEEPEST and isinstance(left, list) and isinstance(right, list):
         for number in range(max(len(left), len(right))):
             one = left[number] if number < len(left) else ABSENT

@@ -43,9 +43,7 @@ class RunSearchForm(forms.Form):
     def wanted(self) -> dict[str, Any]:
         """What was understood and is not empty."""
         self.is_valid()
-        return {
-            name: value for name, value in self.cleaned_data.items() if value not in {None, ""}
-        }
+        return {name: value for name, value in self.cleaned_data.items() if value not in {None, ""}}
 
     @property
     def more_fields(self) -> list[forms.BoundField]:
@@ -64,7 +62,11 @@ class RunSearchForm(forms.Form):
             choices = dict(getattr(self.fields[name], "choices", ()))
             label = str(self.fields[name].label)
             found.append(
-                {"label": label, "value": str(choices.get(value, value)), "without": self._but(name)}
+                {
+                    "label": label,
+                    "value": str(choices.get(value, value)),
+                    "without": self._but(name),
+                }
             )
         return found
 

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -43,7 +44,7 @@ CHOICES = 500
 @page("org.view")
 def runs(request: HttpRequest) -> HttpResponse:
     form = asked_of(request.GET)
-    found = Run.objects.visible_to(_actor(request))
+    found: QuerySet[Run] = Run.objects.visible_to(_actor(request))
     try:
         found = narrow_runs(found, form.wanted)
     except InvalidInput as refused:

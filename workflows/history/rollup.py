@@ -209,5 +209,3 @@ def _forget(before: datetime) -> int:
     old = RollupHour.objects.filter(hour__lt=before).order_by("pk").values_list("pk", flat=True)
     deleted, _ = RollupHour.objects.filter(pk__in=list(old[:HOURS])).delete()
     return int(deleted)
-
-

@@ -43,9 +43,7 @@ def _given(wanted: Mapping[str, Any], name: str) -> bool:
     return wanted.get(name) not in {None, ""}
 
 
-def _by_duration(
-    rows: QuerySet[Run], least: float | None, most: float | None
-) -> QuerySet[Run]:
+def _by_duration(rows: QuerySet[Run], least: float | None, most: float | None) -> QuerySet[Run]:
     rows = rows.filter(ended_at__isnull=False).annotate(took=F("ended_at") - F("started_at"))
     if least is not None:
         rows = rows.filter(took__gte=timedelta(seconds=least))

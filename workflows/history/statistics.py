@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
@@ -170,7 +169,9 @@ def speed_chart_of(found: Statistics) -> dict[str, Any]:
         "datasets": [
             {
                 "label": f"{label} (s)",
-                "data": [None if (ms := s.percentile(share)) is None else ms / 1000 for s in points],
+                "data": [
+                    None if (ms := s.percentile(share)) is None else ms / 1000 for s in points
+                ],
             }
             for label, share in lines
         ],

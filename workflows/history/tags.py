@@ -67,9 +67,7 @@ def _row(run: Run, name: str, value: str) -> RunTag:
     )
 
 
-def _values(
-    declared: Declared, source: str, given: Mapping[str, Any]
-) -> Iterable[tuple[str, str]]:
+def _values(declared: Declared, source: str, given: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for item in declared:
         if item["source"] == source:
             value = value_at(given, item["path"])

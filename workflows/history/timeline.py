@@ -199,8 +199,7 @@ def picture_of(found: Timeline) -> dict[str, Any]:
         "height": HEAD + LANE * len(found.lanes) + 6,
         "label": LABEL,
         "ticks": [
-            {"x": round(LABEL + ms * scale, 1), "ms": ms}
-            for ms in range(0, found.span + 1, step)
+            {"x": round(LABEL + ms * scale, 1), "ms": ms} for ms in range(0, found.span + 1, step)
         ],
         "rows": [
             {
