@@ -151,10 +151,18 @@ def add_up(sums: Mapping[Key, Sums], kinds: Kinds) -> None:
     ]  # fmt: skip
     RollupHour.objects.bulk_create(empty, ignore_conflicts=True, batch_size=500)
     by_key = {key[1:]: found for key, found in sums.items()}
-    for rows in _locked(sums):
-        for row in rows:
-            by_key[row.workflow_id, row.node_id, row.hour, row.span].onto(row)
-        RollupHour.objects.bulk_update(rows, ROW_FIELDS, batch_size=250)
+    changed = [row for rows in _locked(sums) for row in rows]
+    for row in changed:
+        by_key[row.workflow_id, row.node_id, row.hour, row.span].onto(row)
+        row.pk = None
+    # As an upsert: Django's own update of many rows costs ten times as much.
+    RollupHour.objects.bulk_create(
+        changed,
+        update_conflicts=True,
+        unique_fields=("workflow", "node_id", "hour", "span"),
+        update_fields=ROW_FIELDS,
+        batch_size=500,
+    )
 
 
 def _locked(keys: Iterable[Key]) -> Iterable[list[RollupHour]]:
