@@ -70,6 +70,10 @@ def sharing_form(world: World) -> dict[str, Any]:
     return {"holder": f"user:{world.people['guest'].pk}", "right": "view"}
 
 
+def searching(world: World) -> dict[str, Any]:
+    return {"values": [{"name": "what", "source": "input", "path": "what"}]}
+
+
 def closing(world: World) -> dict[str, Any]:
     return {"name": world.organization.name, "reason": "We have moved."}
 
@@ -357,6 +361,9 @@ DOORS: dict[str, Door] = {
         "limit.manage", "rate_limit", body=lambda w: {"limit": 4}
     ),
     "DELETE /api/v1/rate-limits/<pk>/": Door("limit.manage", "rate_limit"),
+    "PUT /api/v1/workflows/<pk>/searchable/": shared(
+        "workflow.edit", "workflow", body=searching
+    ),
     "POST /api/v1/workflows/<pk>/publish/": shared("workflow.publish", "workflow"),
     "POST /api/v1/workflows/<pk>/runs/": shared(
         "workflow.run", "workflow", body=lambda w: {"inputs": {"what": "x"}}
@@ -386,6 +393,11 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/runs/<pk>/": shared("run.view", "run"),
     "GET /api/v1/runs/<pk>/events/": shared("run.view", "run"),
     "GET /api/v1/runs/<pk>/stream/": shared("run.view", "run"),
+    "GET /api/v1/runs/statistics/": shared("run.view"),
+    "GET /api/v1/runs/stream/": shared("run.view"),
+    "GET /api/v1/runs/<pk>/timeline/": shared("run.view", "run"),
+    "GET /api/v1/runs/<pk>/compare/": shared("run.view", "run", own=frozenset({200, 400})),
+    "GET /api/v1/runs/<pk>/logs/": shared("run.view", "run"),
     "POST /api/v1/runs/<pk>/cancel/": shared("run.control", "run"),
     "POST /api/v1/runs/<pk>/pause/": shared("run.control", "run"),
     "POST /api/v1/runs/<pk>/resume/": shared("run.control", "run"),
@@ -534,6 +546,9 @@ DOORS: dict[str, Door] = {
     "GET /organization/rate-limits/<pk>/": Door("limit.manage", "rate_limit"),
     "POST /organization/rate-limits/<pk>/": Door("limit.manage", "rate_limit", body=new_limit),
     "POST /organization/rate-limits/<pk>/delete/": Door("limit.manage", "rate_limit"),
+    "POST /workflows/<pk>/searchable/": shared(
+        "workflow.edit", "workflow", body=lambda w: {"values": "what = input: what"}
+    ),
     "POST /workflows/<pk>/start/": shared("workflow.run", "workflow", body=version_of),
     "GET /workflows/<pk>/triggers/new/<kind>/": shared("workflow.edit", "workflow"),
     "POST /workflows/<pk>/triggers/new/<kind>/": shared(
@@ -555,7 +570,11 @@ DOORS: dict[str, Door] = {
         open=frozenset({404}), own=frozenset({404}), alone=frozenset({404})
     ),
     "GET /runs/": shared("org.view"),
+    "GET /runs/statistics/": shared("org.view"),
     "GET /runs/<pk>/": shared("run.view", "run"),
+    "GET /runs/<pk>/timeline/": shared("run.view", "run"),
+    "GET /runs/<pk>/compare/": shared("run.view", "run"),
+    "GET /runs/<pk>/logs/": shared("run.view", "run"),
     "GET /runs/<pk>/result/": shared("run.view", "run"),
     "GET /runs/<pk>/node/": shared("run.view", "run"),
     "POST /runs/<pk>/cancel/": shared("run.control", "run"),

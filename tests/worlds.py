@@ -57,8 +57,11 @@ from workflows.models import (
     ConcurrencySlot,
     Event,
     NodeRateLimit,
+    RollupHour,
     Run,
+    RunLog,
     RunPolicy,
+    RunTag,
     RunValue,
     RunWait,
     Signal,
@@ -75,7 +78,8 @@ from workflows.values import Aside
 EVERYBODY = [f"role:{role}" for role in Role.values]
 KEPT = (
     Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, RunValue, Step, Event,
-    RunWait, Signal, HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry,
+    RunWait, Signal, RollupHour, RunLog, RunTag, HumanTask, Decision, Comment, StoredFile, Wallet,
+    Hold, LedgerEntry,
     UsageRecord, Provider, Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer,
     Project, Team, TeamMembership, Invitation, Archive, SupportAccess, SsoConnection, SsoDomain,
     Letter, RunPolicy, ConcurrencySlot, NodeRateLimit, BulkCommand, Trigger, TriggerFiring,
@@ -338,6 +342,18 @@ def _add_run(world: World) -> None:
     )
     RunWait.objects.create(**common, kind="human", key=f"{world.mark}-wait")
     Signal.objects.create(**common, delivery_id=f"{world.mark}-signal")
+    RunLog.objects.create(**common, seq=1, message=f"{world.mark} said", at=now())
+    del common["node_id"]
+    RunTag.objects.create(**common, workflow=run.workflow, name="what", value=world.mark)
+    RollupHour.objects.create(
+        organization=world.organization,
+        workflow=run.workflow,
+        hour=now().replace(minute=0, second=0, microsecond=0),
+        total=1,
+        failed=1,
+        outcomes={"failed": 1},
+        errors={world.mark: 1},
+    )
     _add_value(world, run)
     world.rows.run = run
     _add_queueing(world, run)

@@ -19,8 +19,11 @@ from workflows.models import (
     ConcurrencySlot,
     Event,
     NodeRateLimit,
+    RollupHour,
     Run,
+    RunLog,
     RunPolicy,
+    RunTag,
     RunValue,
     RunWait,
     Signal,
@@ -68,7 +71,8 @@ class WorkflowAdmin(AuditedAdmin):
     list_select_related = ("organization", "published")
     search_fields = ("name", "organization__name", "=id")
     readonly_fields = (
-        "id", "organization", "project", "mode", "published", "latest_number", "created_by_id",
+        "id", "organization", "project", "mode", "published", "latest_number", "searchable",
+        "created_by_id",
     )  # fmt: skip
     inlines = (VersionInline, GrantInline, TeamGrantInline)
 
@@ -240,3 +244,34 @@ class NodeRateLimitAdmin(ReadOnlyAdmin, ModelAdmin):
     list_filter = ("scope",)
     list_select_related = ("organization",)
     search_fields = ("name", "=id", "organization__name")
+
+
+@admin.register(RollupHour)
+class RollupHourAdmin(ReadOnlyAdmin, ModelAdmin):
+    list_display = (
+        "hour", "span", "organization", "workflow", "node_id", "total", "succeeded", "failed",
+    )  # fmt: skip
+    list_filter = ("span", "hour")
+    list_select_related = ("organization", "workflow")
+    search_fields = ("workflow__name", "=node_id")
+    show_full_result_count = False
+    ordering = ("-id",)
+
+
+@admin.register(RunTag)
+class RunTagAdmin(ReadOnlyAdmin, ModelAdmin):
+    list_display = ("run", "name", "value")
+    list_select_related = ("run",)
+    search_fields = ("=run__public_id", "=value")
+    show_full_result_count = False
+    ordering = ("-id",)
+
+
+@admin.register(RunLog)
+class RunLogAdmin(ReadOnlyAdmin, ModelAdmin):
+    list_display = ("run", "level", "node_id", "message", "at")
+    list_filter = ("level", "at")
+    list_select_related = ("run",)
+    search_fields = ("=run__public_id", "=node_id")
+    show_full_result_count = False
+    ordering = ("-id",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from orgs.contents import register_contents
 from workflows.models import (
     BulkCommand,
     NodeRateLimit,
+    RollupHour,
     Run,
     RunPolicy,
     RunValue,
@@ -30,6 +31,22 @@ RUNS = 50
 """Runs are heavier than other rows: each brings its steps and events."""
 
 
+LAST: tuple[Callable[[], Any], ...] = tuple(
+    model.objects.all
+    for model in (
+        BulkCommand,
+        TriggerFiring,
+        Trigger,
+        WorkflowVersion,
+        RunPolicy,
+        NodeRateLimit,
+        RollupHour,
+        Workflow,
+    )
+)
+"""What goes after the runs and their values, in this order."""
+
+
 def erase_workflows(organization_id: UUID, limit: int) -> int:
     """Runs, then their large values, commands to many, versions, workflows.
 
@@ -42,17 +59,9 @@ def erase_workflows(organization_id: UUID, limit: int) -> int:
         return len(found)
     if values := list(RunValue.objects.of(organization_id).order_by("pk")[:limit]):
         return erase_values(values)
-    if taken := erase_batch(BulkCommand.objects.of(organization_id), limit):
-        return taken
-    for rows in (TriggerFiring.objects.of(organization_id), Trigger.objects.of(organization_id)):
-        if taken := erase_batch(rows, limit):
-            return taken
-    if taken := erase_batch(WorkflowVersion.objects.of(organization_id), limit):
-        return taken
-    for rows in (RunPolicy.objects, NodeRateLimit.objects):
-        if taken := erase_batch(rows.of(organization_id), limit):
-            return taken
-    return erase_batch(Workflow.objects.of(organization_id), limit)
+    return next(
+        (taken for rows in LAST if (taken := erase_batch(rows().of(organization_id), limit))), 0
+    )
 
 
 def workflow_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:

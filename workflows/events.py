@@ -34,6 +34,7 @@ register(
 )
 register("workflows.workflow.moved", _("Workflow moved"))
 register("workflows.workflow.retention_changed", _("Retention of a workflow's runs changed"))
+register("workflows.workflow.searchable_changed", _("Searchable values of a workflow changed"))
 register(
     "workflows.runs.pruned", _("Old runs deleted"), runs=int, steps=int, events=int, values=int
 )

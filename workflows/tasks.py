@@ -10,6 +10,8 @@ from core.queue import send
 from workflows.actions import delete_old_bulks, hand_back_bulks, run_bulk
 from workflows.actions.retention import SECONDS
 from workflows.actions.retention import prune_runs as prune_old_runs
+from workflows.history.rollup import count_ended as count_ended_runs
+from workflows.history.rollup import tidy_rollups
 from workflows.removal import sweep_orphans
 from workflows.runtime.sweep import sweep as sweep_runs
 from workflows.runtime.worker import get_worker
@@ -77,3 +79,15 @@ def fire_triggers() -> None:
 @shared_task
 def prune_firings() -> int:
     return prune_old_firings()
+
+
+@shared_task
+def count_ended() -> int:
+    """Add runs that are over to the statistics, and make their outputs searchable."""
+    return count_ended_runs()
+
+
+@shared_task
+def tidy_statistics() -> tuple[int, int]:
+    """Old hours become days, old days go."""
+    return tidy_rollups()

@@ -3,7 +3,9 @@
 from django.urls import path
 
 from workflows import control_views, queue_pages, views
+from workflows.history import pages
 from workflows.triggers import pages as triggers
+from workflows.triggers.hook import hook
 
 urlpatterns = [
     path("workflows/", views.workflows, name="workflows"),
@@ -21,7 +23,6 @@ urlpatterns = [
         queue_pages.rate_limit_delete,
         name="rate_limit_delete",
     ),
-    path("workflows/<uuid:pk>/start/", views.start, name="workflow_start"),
     path("workflows/<uuid:pk>/triggers/new/<slug:kind>/", triggers.new, name="trigger_new"),
     path("triggers/preview/", triggers.preview, name="trigger_preview"),
     path("triggers/<uuid:pk>/", triggers.trigger, name="trigger"),
@@ -30,8 +31,14 @@ urlpatterns = [
     path("triggers/<uuid:pk>/rotate/", triggers.rotate, name="trigger_rotate"),
     path("triggers/<uuid:pk>/delete/", triggers.delete, name="trigger_delete"),
     path("hooks/<str:secret>/", hook, name="hook"),
-    path("runs/", views.runs, name="runs"),
+    path("workflows/<uuid:pk>/searchable/", pages.searchable, name="workflow_searchable"),
+    path("workflows/<uuid:pk>/start/", views.start, name="workflow_start"),
+    path("runs/", pages.runs, name="runs"),
+    path("runs/statistics/", pages.statistics, name="run_statistics"),
     path("runs/<uuid:pk>/", views.run, name="run"),
+    path("runs/<uuid:pk>/timeline/", pages.timeline, name="run_timeline"),
+    path("runs/<uuid:pk>/compare/", pages.compare, name="run_compare"),
+    path("runs/<uuid:pk>/logs/", pages.logs, name="run_logs"),
     path("runs/<uuid:pk>/result/", views.run_result, name="run_result"),
     path("runs/<uuid:pk>/node/", views.run_node, name="run_node"),
     path("runs/bulk/", control_views.bulks, name="bulks"),

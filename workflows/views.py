@@ -33,7 +33,8 @@ from workflows.actions import (
 )
 from workflows.actions.flows import MAX_BYTES, may_import
 from workflows.actions.retention import kept_days
-from workflows.control_views import IN_BULK, control_context, dialog_context
+from workflows.actions.searchable import write_lines
+from workflows.control_views import control_context, dialog_context
 from workflows.dify.texts import localize
 from workflows.drawing import draw
 from workflows.errors import ImportRefused, InvalidRunInput
@@ -170,6 +171,7 @@ def workflow(request: HttpRequest, pk: UUID) -> HttpResponse:
             "may_run": can(actor, "workflow.run", found),
             "may_edit": can(actor, "workflow.edit", found),
             "kept_days": kept_days(found),
+            "searchable": write_lines(found.searchable),
             "projects": _editable(actor),
             "may_publish": can(actor, "workflow.publish", found),
             **sharing_context(
@@ -274,30 +276,6 @@ def _json(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-@require_GET
-@page("org.view")
-def runs(request: HttpRequest) -> HttpResponse:
-    found = Run.objects.visible_to(_actor(request))
-    state = request.GET.get("state", "")
-    if state in Run.State.values:
-        found = found.filter(state=state)
-    if before := _number(request.GET, "before"):
-        found = found.filter(pk__lt=before)
-    rows = list(_with_names(found.order_by("-pk"))[: PAGE + 1])
-    more = rows[PAGE - 1].pk if len(rows) > PAGE else None
-    context = {
-        "title": _("Runs"),
-        "rows": rows[:PAGE],
-        "more": more,
-        "state": state,
-        "states": [("", _("All")), *Run.State.choices],
-        "commands": IN_BULK,
-    }
-    fragment = getattr(request, "htmx", False)
-    name = "workflows/_run_rows.html" if fragment else "workflows/runs.html"
-    return render(request, name, context)
 
 
 def _with_names(found: QuerySet[Run]) -> QuerySet[Run]:

@@ -20,7 +20,8 @@ from workflows.actions.rates import change_rate_limit, create_rate_limit, delete
 from workflows.actions.redo import reset_run, retry_run
 from workflows.actions.reruns import rerun_run
 from workflows.actions.retention import prune_runs, set_workflow_retention
-from workflows.actions.runs import cancel_run, deliver_decision, start_run
+from workflows.actions.runs import deliver_decision, start_run
+from workflows.actions.searchable import set_searchable
 from workflows.actions.steering import signal_run, skip_node
 from workflows.actions.triggers import (
     change_trigger,
@@ -58,6 +59,7 @@ __all__ = [
     "rotate_trigger",
     "run_bulk",
     "set_run_policy",
+    "set_searchable",
     "set_trigger_enabled",
     "set_workflow_retention",
     "signal_run",

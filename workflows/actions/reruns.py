@@ -200,7 +200,7 @@ def _store_rows(
     changes: Mapping[tuple[str, str], dict[str, Any]],
 ) -> Run:
     run.step_count = len(taken.steps)
-    _insert_row(actor, run, apply_policy(run, run.priority))
+    _insert_row(actor, run, apply_policy(run, run.priority), run.inputs)
     _copy(run, [step.pk for step in taken.steps])
     for (node_id, iteration), change in changes.items():
         Step.objects.filter(run=run, node_id=node_id, iteration=iteration).update(**change)

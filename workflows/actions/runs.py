@@ -25,6 +25,7 @@ from orgs.projects import refuse_archived
 from workflows.actions.control import cancel_run
 from workflows.actions.queueing import SUPERSEDED, apply_policy, enter_queue
 from workflows.errors import ConcurrencyConflict, NotPublished, RunFinished, ValueTooLarge
+from workflows.history.tags import tag_started
 from workflows.inputs import check_inputs
 from workflows.models import Event, Run, RunPolicy, Signal, Workflow, WorkflowVersion
 from workflows.runtime.slots import rivals
@@ -112,18 +113,21 @@ def _refuse_too_large(run: Run) -> None:
 def _insert(actor: Actor, run: Run, policy: RunPolicy | None) -> Run:
     """With what is too large for its row put aside before."""
     aside = Aside(run.organization_id, run.public_id)
+    values = run.inputs
     run.inputs, run.system = aside.row_form(run.inputs), aside.row_form(run.system)
     try:
-        return _insert_row(actor, run, policy)
+        return _insert_row(actor, run, policy, values)
     except (IntegrityError, ConcurrencyConflict):  # the run may be there all the same
         aside.discard()
         raise
 
 
 @transaction.atomic
-def _insert_row(actor: Actor, run: Run, policy: RunPolicy | None) -> Run:
+def _insert_row(actor: Actor, run: Run, policy: RunPolicy | None, values: dict[str, Any]) -> Run:
     run.save(force_insert=True)
     takes_over = enter_queue(run, policy)
+    if declared := run.workflow.searchable:
+        tag_started(run, values, declared)
     Event.objects.create(
         organization_id=run.organization_id, run=run, seq=1, kind=f"run.{run.state}", at=now()
     )

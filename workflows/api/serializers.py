@@ -9,6 +9,7 @@ from rest_framework import serializers
 from core.fields import TraceIdField
 from orgs.actions.retention import LONGEST, SHORTEST
 from workflows.actions.runs import LONGEST_DELAY
+from workflows.api.history_shapes import SearchableValueSerializer
 from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
 from workflows.models.values import row_value
 
@@ -18,11 +19,13 @@ class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
         source="published.number", default=None, read_only=True, allow_null=True
     )
 
+    searchable = SearchableValueSerializer(many=True, read_only=True)
+
     class Meta:
         model = Workflow
         fields = (
             "id", "project", "name", "description", "mode", "published", "published_number",
-            "latest_number", "run_retention_days", "created_at", "updated_at",
+            "latest_number", "run_retention_days", "searchable", "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -145,6 +148,26 @@ class RunFilter(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=Run.State.choices, required=False)
     workflow = serializers.UUIDField(required=False)
     trace_id = TraceIdField(required=False)
+    id = serializers.UUIDField(required=False)
+    trigger = serializers.ChoiceField(choices=Run.Trigger.choices, required=False)
+    since = serializers.DateTimeField(required=False, help_text="Made at this time or later.")
+    until = serializers.DateTimeField(required=False, help_text="Made before this time.")
+    min_seconds = serializers.FloatField(required=False, min_value=0, max_value=10**9)
+    max_seconds = serializers.FloatField(required=False, min_value=0, max_value=10**9)
+    error = serializers.CharField(
+        required=False, max_length=60, help_text="The code of the error it ended with."
+    )
+    parent = serializers.UUIDField(  # type: ignore[assignment]  # a field
+        required=False, help_text="Started by this run."
+    )
+    source = serializers.UUIDField(  # type: ignore[assignment]  # a field
+        required=False, help_text="A rerun of this run."
+    )
+    tag = serializers.CharField(
+        required=False,
+        max_length=300,
+        help_text="A searchable value: `order:4711`, or `order:47*` for what begins so.",
+    )
 
 
 class StepSerializer(serializers.ModelSerializer[Step]):

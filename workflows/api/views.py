@@ -48,6 +48,7 @@ from workflows.api.serializers import (
 )
 from workflows.api.trigger_shapes import WaitSerializer
 from workflows.api.waiting import answer_when_over
+from workflows.history.search import narrow_runs
 from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
 
 RUN_EXAMPLE = OpenApiExample(
@@ -237,7 +238,10 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ControlsRuns)
     lookup_value_converter = "uuid"
     queryset = Run.objects.none()
     filters = RunFilter
-    columns = {"workflow": "workflow_id"}
+
+    @staticmethod
+    def narrow(rows: QuerySet[Run], wanted: dict[str, Any]) -> QuerySet[Run]:
+        return narrow_runs(rows, wanted)
 
     def get_queryset(self) -> QuerySet[Run]:
         rows = Run.objects.visible_to(self.actor)

@@ -1,6 +1,7 @@
 """Rows of the workflows room, split by noun."""
 
 from workflows.models.bulk import BulkCommand
+from workflows.models.history import RollupHour, RunLog, RunTag
 from workflows.models.queueing import ConcurrencySlot, NodeRateLimit, RunPolicy
 from workflows.models.runs import (
     Event,
@@ -24,8 +25,11 @@ __all__ = [
     "ConcurrencySlot",
     "Event",
     "NodeRateLimit",
+    "RollupHour",
     "Run",
+    "RunLog",
     "RunPolicy",
+    "RunTag",
     "RunValue",
     "RunWait",
     "Signal",

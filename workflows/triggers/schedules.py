@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils.timezone import now
 
 from orgs.access import system_actor
-from workflows.actions.runs import cancel_run
+from workflows.actions.control import cancel_run
 from workflows.errors import RunFinished
 from workflows.models import Run, Trigger, TriggerFiring
 from workflows.triggers.configs import MOST_CATCH_UP, ScheduleSettings, schedule_of

@@ -23,9 +23,11 @@ from workflows.runner import Signal, Step, Wait
 from workflows.runtime.store.base import Claimed, Commit, Committed, Group, fold
 from workflows.runtime.store.claiming import RUN_FIELDS, Turns
 from workflows.runtime.store.rows import (
+    MOST_LOGS,
     SIGNAL_FIELDS,
     STEP_FIELDS,
     WAIT_FIELDS,
+    log_row,
     signal_of,
     step_of,
     wait_of,
@@ -110,6 +112,19 @@ _PARTS = {
   JOIN u ON u.id = v.run_id AND u.epoch = v.epoch
   WHERE x.id = v.id AND x.run_id = v.run_id
 )""",
+    "logs": f""", l AS (
+  INSERT INTO workflows_runlog (organization_id, run_id, seq, node_id, iteration, level, message,
+    at)
+  SELECT u.organization_id, v.run_id, b.last + v.n, v.node_id, v.iteration, v.level, v.message,
+    COALESCE(v.at, clock_timestamp())
+  FROM json_to_recordset(%(logs)s::json) AS v(run_id bigint, epoch int, n int, node_id text,
+    iteration text, level text, message text, at timestamptz)
+  JOIN u ON u.id = v.run_id AND u.epoch = v.epoch
+  CROSS JOIN LATERAL (SELECT COALESCE(max(x.seq), 0) AS last FROM workflows_runlog x
+                      WHERE x.run_id = u.id) b
+  WHERE b.last + v.n <= {MOST_LOGS}
+  ORDER BY v.run_id, v.n
+)""",  # nosec B608 # noqa: S608 - a number of ours
 }
 
 
@@ -209,6 +224,10 @@ def _parameters(groups: dict[tuple[int, int], Group]) -> dict[str, str]:
             for node_id, iteration in group.resolved
         )
         rows["consumed"].extend(own | {"id": pk} for pk in group.consumed)
+        rows["logs"].extend(
+            own | {"n": n, **log_row(line)}
+            for n, line in enumerate(group.logs[:MOST_LOGS], start=1)
+        )
     for n, step in enumerate(rows["steps"]):
         step["n"] = n
     return {name: dump_json(found) for name, found in rows.items() if found}

@@ -11,18 +11,20 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connections, transaction
-from django.db.models import Count, F
+from django.db.models import Count, F, Max
 from django.utils.timezone import now
 
 from core.jsonsafe import clean
 from workflows import runner as records
-from workflows.models import Event, Run, RunWait, Signal, Step, WorkflowVersion
+from workflows.models import Event, Run, RunLog, RunWait, Signal, Step, WorkflowVersion
 from workflows.models.values import row_value
 from workflows.runtime.store.base import Claimed, Commit, Committed, Group, fold
 from workflows.runtime.store.rows import (
+    MOST_LOGS,
     SIGNAL_FIELDS,
     STEP_FIELDS,
     WAIT_FIELDS,
+    log_row,
     signal_of,
     step_of,
     wait_of,
@@ -221,4 +223,16 @@ def _insert(run: Run, group: Group, base: int) -> None:
         update_conflicts=True,
         unique_fields=["run", "node_id", "iteration"],
         update_fields=["kind", "key", "wake_at", "data"],
+    )
+    if group.logs:
+        _insert_logs(run, group, shared)
+
+
+def _insert_logs(run: Run, group: Group, shared: dict[str, Any]) -> None:
+    last = RunLog.objects.filter(run=run).aggregate(last=Max("seq"))["last"] or 0
+    lines = group.logs[: max(0, MOST_LOGS - last)]
+    rows = [clean(log_row(line)) for line in lines]
+    RunLog.objects.bulk_create(
+        RunLog(**shared, **{**row, "seq": last + n, "at": line.at or group.at})
+        for n, (row, line) in enumerate(zip(rows, lines, strict=True), start=1)
     )
