@@ -34,7 +34,9 @@ def fill(ours: Ours, count: int) -> int:
             written += _copy(cursor, table, pattern, count)
             for statement in dropped:
                 cursor.execute(statement)
-            cursor.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}")  # noqa: E501
+            cursor.execute(
+                f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"
+            )  # noqa: E501
             cursor.execute(f"VACUUM (ANALYZE) {table}")
         cursor.execute("SET session_replication_role = origin")
         cursor.execute("CHECKPOINT")

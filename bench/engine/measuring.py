@@ -61,7 +61,9 @@ class Measuring:
         self.ours.stop_worker()
         self.part("W4", lambda: self.model_calls(given.runs))
         self.part("whole", self.verify)
-        self.part("growth", lambda: self.growth(given.grown, given.rounds), seconds=given.grown / 6e3)
+        self.part(
+            "growth", lambda: self.growth(given.grown, given.rounds), seconds=given.grown / 6e3
+        )
         self.part("slow disk", lambda: self.slow_disk(given.rounds), seconds=40)
         self.rows.show()
         return self.summary()

@@ -160,9 +160,7 @@ class Ours:
             self._wait(heard, count)
 
     def start_one(self, name: str) -> Run:
-        return start_run(
-            actor=self.actor, workflow_id=self.versions[name].workflow_id, inputs={}
-        )
+        return start_run(actor=self.actor, workflow_id=self.versions[name].workflow_id, inputs={})
 
     def _subscribe(self, heard: Any) -> None:
         heard.subscribe(self._channel)
@@ -178,7 +176,14 @@ class Ours:
                     raise SystemExit(f"a run did not succeed: {told}")
                 count -= 1
             elif time.monotonic() > until:
-                print(list(Run.objects.exclude(state="succeeded").values("id","state","seq","epoch","owner","crashes")), Run.objects.count())
+                print(
+                    list(
+                        Run.objects.exclude(state="succeeded").values(
+                            "id", "state", "seq", "epoch", "owner", "crashes"
+                        )
+                    ),
+                    Run.objects.count(),
+                )
                 raise SystemExit(f"{count} runs did not end within {LONGEST:.0f} s")
 
     # -- afterwards
