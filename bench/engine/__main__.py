@@ -11,7 +11,7 @@ inserted (W2: in one transaction, as a batch is) until their ends have been anno
 from before their own way of starting until they have all results. Rounds of all engines take
 turns, and who is not asked sleeps. PostgreSQL and Redis are of this command alone.
 
-    make bench-engine            or  .venv/bin/python -m bench.engine --ours --rounds 1 --runs 40
+    make bench-engine            or  .venv/bin/python -m bench.engine --rounds 3
 """
 
 import argparse
@@ -35,10 +35,10 @@ BUDGET = 560.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--runs", type=int, default=1000, help="of W4")
     parser.add_argument("--grown", type=int, default=1_000_000, help="finished runs at the end")
-    parser.add_argument("--ours", action="store_true", help="without the peers")
+    parser.add_argument("--small", action="store_true", help="few runs of ours, no peers")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("asked to stop"))
     folder = Path(tempfile.mkdtemp(prefix="loom_bench_"))

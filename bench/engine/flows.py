@@ -44,19 +44,19 @@ for kind in (Pure(), Effect(), Slow()):
 
 
 def chain(kind: str, steps: int, **data: Any) -> dict[str, Any]:
-    """start -> s1 -> s2 -> … -> end"""
+    """A start, one step after the other, an end."""
     keys = [f"s{n}" for n in range(1, steps + 1)]
     return _flow(kind, keys, list(pairwise(["start", *keys, "end"])), data)
 
 
 def fan(kind: str, steps: int) -> dict[str, Any]:
-    """start -> all of them -> end"""
+    """A start, all steps beside each other, an end."""
     keys = [f"s{n}" for n in range(1, steps + 1)]
     return _flow(kind, keys, [pair for key in keys for pair in (("start", key), (key, "end"))], {})
 
 
 def ask_model() -> dict[str, Any]:
-    """start -> s1, a model call through the gateway -> end"""
+    """A start, one model call through the gateway, an end."""
     return chain(
         "llm",
         1,

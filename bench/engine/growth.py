@@ -36,7 +36,7 @@ def fill(ours: Ours, count: int) -> int:
                 cursor.execute(statement)
             cursor.execute(
                 f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"
-            )  # noqa: E501
+            )
             cursor.execute(f"VACUUM (ANALYZE) {table}")
         cursor.execute("SET session_replication_role = origin")
         cursor.execute("CHECKPOINT")

@@ -41,7 +41,7 @@ def starts(ours: Ours, count: int) -> list[float]:
     """Milliseconds from before `start_run` until the first effect ran, one run at a time."""
     found = []
     for _ in range(count):
-        time.sleep(random.uniform(0.02, 0.12))  # noqa: S311 - only to meet every moment of a beat
+        time.sleep(random.uniform(0.02, 0.12))
         asked = time.time()
         run = ours.start_one("short")
         until = time.monotonic() + 30
@@ -57,7 +57,7 @@ def starts(ours: Ours, count: int) -> list[float]:
 def _process(*arguments: str, probe: str) -> Iterator[None]:
     process = subprocess.Popen([sys.executable, "-m", *arguments], start_new_session=True)
     try:
-        wait_for(lambda: urllib.request.urlopen(probe, timeout=2).close(), arguments[0])  # noqa: S310
+        wait_for(lambda: urllib.request.urlopen(probe, timeout=2).close(), arguments[0])
         yield
     finally:
         end(process)
@@ -118,6 +118,6 @@ def model_calls(ours: Ours, runs: int, slots: int) -> dict[str, Any]:
             memory = peak_memory_mb(ours.worker_pid)
         finally:
             ours.stop_worker()
-        with urllib.request.urlopen(f"{address}/most", timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{address}/most", timeout=5) as answer:
             most = json.load(answer)["most"]
     return {"in_flight": most, "rss_mb": round(memory) if memory else None, "seconds": seconds}

@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 from dataclasses import dataclass
 
 import psycopg
@@ -54,7 +55,7 @@ def measure(cluster: Cluster, batch: int, steps: int) -> Limit:
             database.execute(statement)
         database.execute("VACUUM ANALYZE run")
         at, done = 0, [0] * 257
-        with metered([], cluster.pid) as taken:
+        with metered([os.getpid()], cluster.pid) as taken:
             for _ in range(max(1, steps // batch)):
                 runs = [(at + n) % 256 + 1 for n in range(batch)]
                 at += batch

@@ -23,6 +23,9 @@ from bench.engine.rows import Rows
 from bench.engine.servers import Cluster, Missing, slow_disk
 
 SIZES = {"W1": (1, 40), "W2": (200, 10), "W3": (1, 100)}
+"""Runs, steps a run."""
+REPEATS = {"W1": 4, "W2": 1, "W3": 3}
+"""How often a round has what is over at once: a machine has busy moments."""
 SCALED = {("celery", "W2"): 20, ("prefect", "W2"): 10}
 """Runs of those that would take too long; the rate is what counts there."""
 SLOW_ROUNDS, SLOW_RESERVE = 3, 300.0
@@ -42,6 +45,7 @@ class Measuring:
         self.ours = Ours(broker, 1).prepare()
         self.rivals: dict[str, Rival] = {}
         self.figures: dict[str, Any] = {}
+        self.whole, self.grains, self.least = True, GRAIN, 3
 
     def close(self) -> None:
         self.held.close()
@@ -49,10 +53,12 @@ class Measuring:
 
     def everything(self, given: argparse.Namespace) -> dict[str, Any]:
         """All figures by name; one that could not be measured is None, with the reason printed."""
+        if given.small:
+            self.whole, self.grains, self.least = False, 20, 1
         for name in ("small", "grown"):
             forget_connections()
             self.cluster.run(f"CREATE DATABASE bench_{name} TEMPLATE bench_ours")
-        self.part("peers", lambda: None if given.ours else self.start_rivals())
+        self.part("peers", lambda: None if given.small else self.start_rivals())
         self.held.callback(self.ours.stop_worker)
         self.part("rounds", lambda: self.rounds(given.rounds))
         self.part("step", lambda: self.step_cpu(given.rounds))
@@ -99,14 +105,15 @@ class Measuring:
         for turn in range(count):
             every = turn < SLOW_ROUNDS and self.until - time.monotonic() > SLOW_RESERVE
             for workload in SIZES:
-                self.our_turn(workload, workload, self.ours.go)
-                self.their_turns(workload, every=every)
-            if every:
+                for again in range(REPEATS[workload] if self.whole else 1):
+                    self.our_turn(workload, workload, self.ours.go)
+                    self.their_turns(workload, every=every and not again)
+            if every and self.whole:
                 self.our_turn("W2 singly", "W2", self.ours.start)
 
     def our_turn(self, name: str, workload: str, go: Callable[[str, int], None]) -> Taken:
         runs, steps = SIZES[workload]
-        time.sleep(0.3)
+        time.sleep(0.2)
         with metered([self.ours.worker_pid], self.cluster.pid, [*self.others()]) as taken:
             go(workload, runs)
         self.rows.add("ours", name, taken, runs * steps)
@@ -117,7 +124,7 @@ class Measuring:
             if not every and name != "dbos":
                 continue
             for way in rival.ways:
-                if not way.startswith(workload):
+                if not way.startswith(workload) or (way != workload and not every):
                     continue
                 with metered([rival.process.pid], self.cluster.pid, [*self.others()]) as taken:
                     wall = rival.ask(way)
@@ -130,21 +137,21 @@ class Measuring:
 
     def step_cpu(self, count: int) -> None:
         """PostgreSQL's CPU of a step, from the first claim on, and of the limit, in turn."""
-        for _ in range(max(3, count)):
+        for _ in range(max(self.least, count)):
             before = self.commits()
             taken = self.grain(self.ours)
             time.sleep(1.2)  # PostgreSQL tells its counts once a second
-            batch = max(1, round(GRAIN * 10 / max(1, self.commits() - before)))
-            self.rows.add("ours", "step", taken, GRAIN * 10, batch=batch)
+            batch = max(1, round(self.grains * 10 / max(1, self.commits() - before)))
+            self.rows.add("ours", "step", taken, self.grains * 10, batch=batch)
             found = limit.measure(self.cluster, batch, 20_000)
             self.rows.put("limit", "step", database_us=found.database_us, steps_s=found.rate,
                           foreign=found.foreign, batch=batch)  # fmt: skip
 
     def grain(self, ours: Ours) -> Taken:
-        """400 runs of 10 steps; the meter starts when they have been inserted."""
+        """Many runs of 10 steps; the meter starts when they have been inserted."""
         meter = metered([ours.worker_pid], self.cluster.pid, self.others())
         taken: list[Taken] = []
-        ours.go("W2", GRAIN, queued=lambda: taken.append(meter.__enter__()))
+        ours.go("W2", self.grains, queued=lambda: taken.append(meter.__enter__()))
         meter.__exit__(None, None, None)
         return taken[0]
 
@@ -154,10 +161,12 @@ class Measuring:
         return count
 
     def starts(self, count: int) -> None:
-        self.figures["start_p95_ms"] = round(latency.p95(latency.starts(self.ours, count * 15)), 1)
+        found = latency.starts(self.ours, count * 15 if self.whole else 3)
+        self.figures["start_p95_ms"] = round(latency.p95(found), 1)
 
     def live(self) -> None:
-        self.figures["live_p95_ms"] = round(latency.p95(latency.live(self.ours, 20)), 1)
+        found = latency.live(self.ours, 20 if self.whole else 3)
+        self.figures["live_p95_ms"] = round(latency.p95(found), 1)
 
     def model_calls(self, runs: int) -> None:
         found = latency.model_calls(self.ours, runs, slots=512)
@@ -174,9 +183,9 @@ class Measuring:
             self.held.callback(side.stop_worker)
             fill(side, runs)
             self.grain(side)  # everything is loaded and prepared
-        for _ in range(max(3, count)):
+        for _ in range(max(self.least, count)):
             for name, side in sides.items():
-                self.rows.add("ours", name, self.grain(side), GRAIN * 10)
+                self.rows.add("ours", name, self.grain(side), self.grains * 10)
         for side in sides.values():
             side.stop_worker()
 
@@ -191,14 +200,13 @@ class Measuring:
         if "dbos" in self.rivals:
             self.rivals = {"dbos": self.held.enter_context(self.rivals["dbos"])}
         self.ours.go("W2", 200)
-        for _ in range(max(3, count // 2)):
+        for _ in range(max(self.least, count // 2)):
             self.our_turn("W2 slow disk", "W2", self.ours.go)
             for rival in self.rivals.values():
-                for way in ("W2", "W2 async"):
-                    with metered([rival.process.pid], self.cluster.pid, self.others()) as taken:
-                        wall = rival.ask(way)
-                    taken.wall = wall
-                    self.rows.add("dbos", f"{way} slow disk", taken, 2000)
+                with metered([rival.process.pid], self.cluster.pid, self.others()) as taken:
+                    wall = rival.ask("W2")
+                taken.wall = wall
+                self.rows.add("dbos", "W2 slow disk", taken, 2000)
 
     # -- the end
 

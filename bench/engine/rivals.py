@@ -84,7 +84,7 @@ class Rival:
     def ask(self, workload: str) -> float:
         """Seconds the workload took by the peer's own clock. Raises Missing when it failed."""
         os.killpg(self.process.pid, signal.SIGCONT)
-        time.sleep(0.3)  # what a sleeper has to catch up with is no part of the workload
+        time.sleep(0.2)  # what a sleeper has to catch up with is no part of the workload
         assert self.process.stdin
         self.process.stdin.write(workload + "\n")
         answer = self._answer()

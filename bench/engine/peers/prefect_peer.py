@@ -60,7 +60,7 @@ def _wait_for(address: str) -> None:
 
 
 def run() -> None:
-    from prefect import flow, task
+    from prefect import flow, task  # noqa: PLC0415 - the environment is chosen now
 
     @task
     async def step(number: int) -> dict[str, object]:

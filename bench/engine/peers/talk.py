@@ -24,6 +24,6 @@ def serve(workloads: dict[str, Callable[[], Any]]) -> None:
             started = time.perf_counter()
             workloads[line.strip()]()
             answer: dict[str, Any] = {"wall": time.perf_counter() - started}
-        except Exception as error:  # whatever it is, the one who asked must hear of it
+        except Exception as error:  # noqa: BLE001 - whatever it is, the one who asked must hear of it
             answer = {"error": f"{type(error).__name__}: {error}"[:500]}
         answers.write(json.dumps(answer) + "\n")

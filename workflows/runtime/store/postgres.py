@@ -52,8 +52,9 @@ DEFINITION = "SELECT definition FROM workflows_workflowversion WHERE id = %s"
 
 _RUNS = """
 c AS (
-  SELECT * FROM jsonb_to_recordset(%(runs)s::jsonb) AS t(id bigint, epoch int, wakes int, state text,
-    outputs jsonb, error jsonb, n_events int, n_steps int, tokens bigint, cost bigint, ends bool)
+  SELECT * FROM jsonb_to_recordset(%(runs)s::jsonb) AS t(id bigint, epoch int, wakes int,
+    state text, outputs jsonb, error jsonb, n_events int, n_steps int, tokens bigint, cost bigint,
+    ends bool)
 ), u AS (
   UPDATE workflows_run r SET
     seq = r.seq + c.n_events, step_count = r.step_count + c.n_steps,
@@ -226,18 +227,16 @@ def _parameters(groups: dict[tuple[int, int], Group]) -> dict[str, str]:
     for group in groups.values():
         rows["runs"].append(_run_row(group))
         own = {"run_id": group.run_pk, "epoch": group.epoch}
-        rows["steps"].extend(own | _step_row(step) for step in group.steps)
-        rows["events"].extend(
-            own | _event_row(n, *event) for n, event in enumerate(group.events, start=1)
-        )
+        for n, step in enumerate(group.steps, start=len(rows["steps"])):
+            rows["steps"].append(_step_row(group, n, step))
+        for n, event in enumerate(group.events, start=1):
+            rows["events"].append(_event_row(group, n, *event))
         rows["waits"].extend(own | _wait_row(wait) for wait in group.waits)
         rows["resolved"].extend(
             own | {"node_id": node_id, "iteration": iteration}
             for node_id, iteration in group.resolved
         )
         rows["consumed"].extend(own | {"id": pk} for pk in group.consumed)
-    for n, step in enumerate(rows["steps"]):
-        step["n"] = n
     ids = ",".join(str(group.run_pk) for group in groups.values())
     given = {name: dump_json(found) for name, found in rows.items() if found}
     return given | {"ids": f"{{{ids}}}"}
@@ -248,7 +247,7 @@ def _run_row(group: Group) -> dict[str, Any]:
         "id": group.run_pk,
         "epoch": group.epoch,
         "wakes": group.wakes,
-        "state": str(group.state),
+        "state": group.state,
         "outputs": group.outputs,
         "error": group.error,
         "n_events": len(group.events),
@@ -259,12 +258,15 @@ def _run_row(group: Group) -> dict[str, Any]:
     }
 
 
-def _step_row(step: Step) -> dict[str, Any]:
+def _step_row(group: Group, n: int, step: Step) -> dict[str, Any]:
     row = {
+        "run_id": group.run_pk,
+        "epoch": group.epoch,
+        "n": n,
         "node_id": step.node_id,
         "kind": step.kind,
-        "started_at": step.started_at,
-        "ended_at": step.ended_at,
+        "started_at": step.started_at.isoformat(),
+        "ended_at": step.ended_at.isoformat(),
     }
     for name, usual in _USUAL:
         value = getattr(step, name)
@@ -280,8 +282,10 @@ _USUAL: tuple[tuple[str, Any], ...] = (
 """What the statement puts where a step's row says nothing."""
 
 
-def _event_row(n: int, kind: str, node_id: str, data: dict[str, Any]) -> dict[str, Any]:
-    row: dict[str, Any] = {"n": n, "kind": kind}
+def _event_row(
+    group: Group, n: int, kind: str, node_id: str, data: dict[str, Any]
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"run_id": group.run_pk, "epoch": group.epoch, "n": n, "kind": kind}
     if node_id:
         row["node_id"] = node_id
     if data:
