@@ -81,8 +81,8 @@ class Measuring:
             return
         try:
             work()
-        except Missing as error:
-            print(f"{name}: {error}", file=sys.stderr)
+        except (Missing, SystemExit) as error:  # the others are measured all the same
+            print(f"{name} could not be measured: {error}", file=sys.stderr)
         print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
 
     # -- the parts

@@ -32,7 +32,7 @@ from workflows.actions.flows import checksum_of
 from workflows.models import Event, Run, Step, WorkerProcess, Workflow, WorkflowVersion
 from workflows.runtime.channels import organization_channel
 
-LONGEST = 60.0
+LONGEST = 120.0
 DEFINITIONS: dict[str, tuple[Callable[[], dict[str, Any]], int]] = {
     # name -> definition, steps a run without start and end
     "W1": (lambda: flows.chain("bench-effect", 40), 40),
