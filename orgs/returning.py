@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.utils.timezone import now
 
+from orgs.access import system_actor
 from orgs.actor import Actor
 from orgs.models import ApiKey, Membership, SupportAccess
 
@@ -18,26 +20,43 @@ def returning_actor(row: Any) -> Actor | None:
     """
     organization_id = row.organization_id
     if row.api_key_id is not None:
-        return _key(row)
+        return _key(organization_id, row.api_key_id)
     if row.support_id is not None:
         stays = SupportAccess.objects.of(organization_id).running(now())
         if stays.filter(pk=row.support_id, operator__is_active=True).exists():
             return Actor(organization_id, row.role, row.user_id, support_id=row.support_id)
         return None
     if row.user_id is not None:
-        members = Membership.objects.of(organization_id).filter(user__is_active=True)
-        member = members.filter(user_id=row.user_id).first()
-        return None if member is None else Actor(organization_id, member.role, row.user_id)
+        return _member(organization_id, row.user_id)
     return Actor(organization_id, row.role) if row.role else None
 
 
-def _key(row: Any) -> Actor | None:
-    keys = ApiKey.objects.of(row.organization_id).live(now())
-    key = keys.filter(pk=row.api_key_id).first()
+def acting_for(
+    organization_id: UUID, user_id: UUID | None, api_key_id: UUID | None
+) -> Actor | None:
+    """The actor behind a key or a member; the system where there is neither.
+
+    None when the key has ended or the person has left.
+    """
+    if api_key_id is not None:
+        return _key(organization_id, api_key_id)
+    if user_id is not None:
+        return _member(organization_id, user_id)
+    return system_actor(organization_id)
+
+
+def _member(organization_id: UUID, user_id: UUID) -> Actor | None:
+    members = Membership.objects.of(organization_id).filter(user__is_active=True)
+    member = members.filter(user_id=user_id).first()
+    return None if member is None else Actor(organization_id, member.role, user_id)
+
+
+def _key(organization_id: UUID, key_id: UUID) -> Actor | None:
+    key = ApiKey.objects.of(organization_id).live(now()).filter(pk=key_id).first()
     if key is None:
         return None
     return Actor(
-        row.organization_id,
+        organization_id,
         api_key_id=key.pk,
         scopes=frozenset(key.scopes),
         project_id=key.project_id,

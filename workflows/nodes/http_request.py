@@ -3,6 +3,7 @@
 import codecs
 from collections.abc import Mapping
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -59,6 +60,13 @@ class HttpKind(NodeKind[HttpConfig]):
     effect = True
     retryable = True
     mocked = True
+
+    def connector(self, context: NodeContext, config: HttpConfig) -> str:
+        """The host of the address as filled in."""
+        try:
+            return urlsplit(context.pool.text(config.url).strip()).hostname or ""
+        except ValueError:
+            return ""
 
     async def run(self, context: NodeContext, config: HttpConfig) -> Outcome:
         request, inputs = _request(context, config)

@@ -48,6 +48,9 @@ class LlmKind(NodeKind[LlmConfig]):
     effect = True
     retryable = True
 
+    def connector(self, context: NodeContext, config: LlmConfig) -> str:
+        return config.model.name.lower()
+
     async def run(self, context: NodeContext, config: LlmConfig) -> Outcome:
         messages = await assemble(context, config)
         params = parameters(context, config.model.completion_params)

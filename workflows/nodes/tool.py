@@ -26,6 +26,9 @@ class ToolKind(NodeKind[ToolConfig]):
     retryable = True
     mocked = True
 
+    def connector(self, context: NodeContext, config: ToolConfig) -> str:
+        return config.tool_name.lower()
+
     async def run(self, context: NodeContext, config: ToolConfig) -> Outcome:
         message = f"The tool {config.tool_name} of {config.provider_id} is not bound to anything"
         inputs = parameters_of(context, config)

@@ -10,6 +10,7 @@ from workflows.runtime.family import tell_parent
 from workflows.runtime.journal import StoreJournal
 from workflows.runtime.store.base import Claimed
 from workflows.runtime.sweep import close_run
+from workflows.triggers.ended import fire_for, is_quiet
 
 GOOD = frozenset({RunState.SUCCEEDED, RunState.PARTIAL})
 
@@ -25,3 +26,5 @@ async def after_end(run: Claimed, journal: StoreJournal) -> None:
         await asyncio.to_thread(close_children, run.pk)
     if run.parent_id is not None:
         await asyncio.to_thread(tell_parent, run.pk)
+    if not is_quiet(run.workflow_id):
+        await asyncio.to_thread(fire_for, run.pk, run.workflow_id)

@@ -8,7 +8,8 @@ from django.utils.timezone import now
 
 from core.bus import Bus
 from core.groupcommit import GroupCommitter
-from workflows.runner import ENDED, Change, Outside
+from workflows.runner import Change, Outside
+from workflows.runtime import spans
 from workflows.runtime.channels import channel_of, organization_channel
 from workflows.runtime.store.base import Claimed, Commit, Committed
 from workflows.runtime.values import LargeValues
@@ -42,10 +43,11 @@ class StoreJournal:
         if not done.ok:
             return False
         self.state = done.state
+        spans.record(run, change)
         self.outside.tell(done.control, done.wakes)
         self.waited = self.waited or bool(change.waits)
         self._bus.publish(self._channel, {"seq": done.seq})
-        if done.state in ENDED or change.waits:
+        if change.state is not None or change.waits or done.seq - len(change.events) <= 1:
             self._bus.publish(
                 organization_channel(run.organization_id),
                 {"run": str(run.public_id), "state": done.state},

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.db import close_old_connections
@@ -34,8 +32,8 @@ class Rates:
     async def admit(self, organization_id: UUID, kind: str, connector: str = "") -> float:
         """Seconds to wait before asking again; 0: go, and it is counted.
 
-        Asked before each start of an effect, a retry as well. `connector` is what `connector_of`
-        says of the node, or empty.
+        Asked before each start of an effect, a retry as well. `connector` is what the kind of
+        the node says (`NodeKind.connector`), or empty.
         """
         limits = await self._limits(organization_id)
         if not limits:
@@ -70,24 +68,3 @@ def read_limits(organization_id: UUID) -> Limits:
         }
     finally:
         close_old_connections()
-
-
-def connector_of(kind: str, data: dict[str, Any]) -> str:
-    """What a node's effect goes through, in lower case; empty where it is not known.
-
-    The host of an HTTP request (of its address as filled in), the name of a model, of a tool.
-    """
-    if kind == "http-request":
-        return _host(str(data.get("url") or ""))
-    if kind == "tool":
-        return str(data.get("tool_name") or "").lower()
-    model = data.get("model")
-    return str(model.get("name") or "").lower() if isinstance(model, dict) else ""
-
-
-def _host(url: str) -> str:
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-    return "" if "{" in host or "#" in host else host

@@ -15,7 +15,7 @@ from core.errors import NotFound
 from core.http import send
 from llm.gateway.calls import ModelCall, close_gateway, complete
 from orgs.access import Actor
-from orgs.behalf import acting_for
+from orgs.returning import acting_for
 from workflows.actions.runs import Parent, start_run
 from workflows.errors import RunFinished, TooDeep
 from workflows.models import Run, Signal, Workflow
@@ -27,6 +27,7 @@ from workflows.nodes.services import (
     NodeModelCall,
     NodeTaskRequest,
 )
+from workflows.runtime.rates import Rates
 from workflows.runtime.sweep import HUMAN_INPUT, subject_of
 from workflows.sandbox import run_code as run_in_sandbox
 
@@ -42,6 +43,9 @@ DEFAULT_ACTIONS = [
 
 class RunServices:
     """One for all runs of a worker. Every effect carries the node's own idempotency key."""
+
+    def __init__(self) -> None:
+        self._rates = Rates()
 
     async def complete_model(self, call: NodeModelCall) -> NodeModelAnswer:
         run = call.run
@@ -101,7 +105,7 @@ class RunServices:
         return str(await in_thread(_start_child, request))
 
     async def admit(self, run: Any, kind: str, connector: str) -> float:
-        return 0.0
+        return await self._rates.admit(UUID(str(run.organization_id)), kind, connector)
 
     async def close_human_task(self, key: str) -> bool:
         return bool(await in_thread(_close, key))

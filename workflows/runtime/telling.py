@@ -7,7 +7,7 @@ from django.db import transaction
 from core.bus import get_bus
 from core.queue import enqueue
 from workflows.models import Run
-from workflows.runtime.channels import CONTROL_CHANNEL, channel_of
+from workflows.runtime.channels import CONTROL_CHANNEL, channel_of, organization_channel
 
 
 def wake(run: Run) -> None:
@@ -32,9 +32,12 @@ def tell_worker(run: Run) -> None:
         "wakes": run.wakes,
     }
     hint = {"seq": run.seq}
+    state = {"run": str(run.public_id), "state": run.state}
+    organization_id = run.organization_id
 
     def publish() -> None:
         get_bus().publish_now(CONTROL_CHANNEL, control)
         get_bus().publish_now(channel_of(run.public_id), hint)
+        get_bus().publish_now(organization_channel(organization_id), state)
 
     transaction.on_commit(publish, robust=True)

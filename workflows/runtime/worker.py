@@ -45,9 +45,11 @@ from workflows.runner import (
     advance,
     graph_of,
 )
+from workflows.runtime import spans
 from workflows.runtime.afterwards import after_end
 from workflows.runtime.channels import CONTROL_CHANNEL
 from workflows.runtime.journal import StoreJournal
+from workflows.runtime.metrics import observed
 from workflows.runtime.services import RunServices
 from workflows.runtime.store import RunStore, open_store
 from workflows.runtime.store.base import Claimed, Commit, Committed
@@ -88,6 +90,7 @@ class Worker:
         self._running: dict[asyncio.Task[None], Claimed] = {}
         self._outsides: dict[int, tuple[int, Outside]] = {}
         self._strays: set[tuple[int, int]] = set()
+        self._missed: Places = set()
         # Threads of their own: whatever blocks the shared ones, the lease must be kept.
         self._heart = ThreadPoolExecutor(1, thread_name_prefix="engine-heart")
         self._lookout = ThreadPoolExecutor(1, thread_name_prefix="engine-lookout")
@@ -137,7 +140,9 @@ class Worker:
         self._grace = 0.0
         self._store: RunStore = open_store()
         await self._store.open()
-        self._committer: GroupCommitter[Commit, Committed] = GroupCommitter(self._store.commit)
+        self._committer: GroupCommitter[Commit, Committed] = GroupCommitter(
+            observed(self._store.commit)
+        )
         self._services = RunServices()
         await self._in(self._heart, self._beat_once)
         beat, look = asyncio.create_task(self._beat()), asyncio.create_task(self._look())
@@ -270,13 +275,18 @@ class Worker:
             self._take_word(*lost)
 
     def _take_word(self, lost: Places, words: Words) -> None:
+        """Let go of what is lost, at the second beat in a row.
+
+        What has just been committed as ended looks the same, and has yet to be announced.
+        """
         for task, run in list(self._running.items()):
-            if (run.pk, run.epoch) in lost:
+            if (run.pk, run.epoch) in lost & self._missed:
                 task.cancel()
+        self._missed = lost
         for pk, epoch, control, wakes in words:
             self._tell(pk, epoch, control, wakes)
 
-    def _tell(self, pk: int, epoch: int, control: str, wakes: int | None) -> None:
+    def _tell(self, pk: Any, epoch: Any, control: Any, wakes: int | None) -> None:
         """What is asked of a run of ours; one whose epoch has moved on is ours no longer."""
         known = self._outsides.get(pk)
         if known is None:
@@ -297,9 +307,7 @@ class Worker:
                     while True:
                         word = await inbox.next(60)
                         if word is not None:
-                            self._tell(
-                                word["run"], word["epoch"], word["control"], word.get("wakes")
-                            )
+                            self._tell(*map(word.get, ("run", "epoch", "control", "wakes")))
             except Exception:
                 logger.exception("The control channel broke; listening again.")
                 await asyncio.sleep(1)
@@ -359,6 +367,7 @@ class Worker:
         await asyncio.gather(*self._running, return_exceptions=True)
         await self._committer.close()
         await self._services.close()
+        await asyncio.to_thread(spans.flush)
 
     def _hand_back(self) -> None:
         try:

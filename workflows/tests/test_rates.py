@@ -10,7 +10,7 @@ from core.buckets import Bucket, MemoryBuckets, take
 from core.ids import uuid7
 from orgs.tests.factories import OrganizationFactory
 from workflows.models import NodeRateLimit
-from workflows.runtime.rates import Rates, connector_of
+from workflows.runtime.rates import Rates
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 
@@ -100,18 +100,3 @@ def test_a_change_is_felt_soon():
     limit(organization, "kind", "llm")
     time.sleep(0.06)
     assert asked(organization, ("llm",), ("llm",), rates=rates)[1] > 0
-
-
-@pytest.mark.parametrize(
-    ("kind", "data", "connector"),
-    [
-        ("http-request", {"url": "https://API.Example.com:8443/a?b"}, "api.example.com"),
-        ("http-request", {"url": "https://{{#env.host#}}/a"}, ""),
-        ("http-request", {"url": "http://[broken"}, ""),
-        ("llm", {"model": {"name": "GPT-5"}}, "gpt-5"),
-        ("tool", {"tool_name": "search"}, "search"),
-        ("code", {}, ""),
-    ],
-)
-def test_a_connector_is_the_host_the_model_or_the_tool(kind, data, connector):
-    assert connector_of(kind, data) == connector

@@ -11,6 +11,7 @@ from django.utils.timezone import now
 from audit.actions import record
 from orgs.access import Actor, system_actor
 from orgs.models import ApiKey, Membership
+from orgs.returning import acting_for
 from workflows.errors import TriggerOwnerGone
 from workflows.letters import tell_of_disabled
 from workflows.models import Trigger
@@ -21,26 +22,11 @@ MOST_FAILURES = 5
 
 def acting_actor(trigger: Trigger) -> Actor:
     """Raises TriggerOwnerGone: the person left or is disabled, the key ended."""
-    if trigger.acts_for_key_id is not None:
-        return _as_key(trigger)
-    rows = Membership.objects.of(trigger.organization_id)
-    row = rows.filter(user_id=trigger.acts_for_user_id, user__is_active=True).first()
-    if row is None:
-        raise TriggerOwnerGone("Whoever this trigger acts for is not in the organization any more.")
-    return Actor(organization_id=row.organization_id, role=row.role, user_id=row.user_id)
-
-
-def _as_key(trigger: Trigger) -> Actor:
-    rows = ApiKey.objects.live(now()).filter(organization_id=trigger.organization_id)
-    key = rows.filter(pk=trigger.acts_for_key_id).first()
-    if key is None:
-        raise TriggerOwnerGone("The key that this trigger acts for does not work any more.")
-    return Actor(
-        organization_id=key.organization_id,
-        api_key_id=key.pk,
-        scopes=frozenset(key.scopes),
-        project_id=key.project_id,
-    )
+    person, key = trigger.acts_for_user_id, trigger.acts_for_key_id
+    actor = acting_for(trigger.organization_id, person, key) if person or key else None
+    if actor is None:
+        raise TriggerOwnerGone("Whoever this trigger acts for may not act any more.")
+    return actor
 
 
 def owner_of(trigger: Trigger) -> UUID | None:

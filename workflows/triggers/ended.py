@@ -52,6 +52,12 @@ class _Watched:
                 self._until = time.monotonic() + KNOWN_SECONDS
             return workflow_id in self._known
 
+    def fresh(self) -> bool:
+        return time.monotonic() < self._until
+
+    def known(self, workflow_id: UUID) -> bool:
+        return workflow_id in self._known
+
     def forget(self) -> None:
         with self._lock:
             self._until = 0.0
@@ -81,6 +87,11 @@ def fire_for(run_pk: int, workflow_id: UUID | None = None) -> int:
     finally:
         if not transaction.get_connection().in_atomic_block:
             close_old_connections()
+
+
+def is_quiet(workflow_id: UUID) -> bool:
+    """Whether it is known, without a query, that no trigger waits for ends of the workflow."""
+    return watched.fresh() and not watched.known(workflow_id)
 
 
 def sweep_ended(at: datetime | None = None) -> int:
