@@ -28,7 +28,7 @@ from workflows.errors import ValueTooLarge
 from workflows.models import Event, Run, RunValue, Step
 from workflows.models.values import MARK, is_reference, reference_to
 from workflows.removal import sweep_orphans
-from workflows.runner import Change, RunState
+from workflows.runner import Change, Outside, RunState
 from workflows.runner import Event as RunEvent
 from workflows.runtime.journal import StoreJournal
 from workflows.runtime.store import open_store
@@ -349,7 +349,7 @@ def test_events_are_put_aside_too(actor, organization):
             run.pk, run.public_id, 1, organization.pk, run.workflow_id, run.version_id,
             run.trace_id, {}, {}, 0, 0, 1, "", None, None,
         )  # fmt: skip
-        journal = StoreJournal(claimed, GroupCommitter(store.commit), get_bus())
+        journal = StoreJournal(claimed, GroupCommitter(store.commit), get_bus(), Outside())
         event = RunEvent("node.failed", "n", {"error": LONG})
         try:
             return await journal.commit(Change(events=(event,), state=RunState.FAILED))

@@ -12,7 +12,7 @@ from bpm.actions import decide_task
 from bpm.models import HumanTask
 from core.ids import uuid7
 from orgs.tests.factories import OrganizationFactory, actor_in
-from workflows.actions import cancel_run, start_run
+from workflows.actions import cancel_run, start_run, terminate_run
 from workflows.engine.records import Step
 from workflows.errors import RunFinished
 from workflows.models import Event, Run, RunWait, Signal, WorkerProcess
@@ -62,10 +62,10 @@ def question(run, mine, node_id="ask"):
     )
 
 
-def test_a_zombie_asks_nobody_for_a_run_that_was_cancelled(organization):
+def test_a_zombie_asks_nobody_for_a_run_that_was_terminated(organization):
     run = started(organization)
     mine = asyncio.run(claimed(run))
-    cancel_run(actor=actor_in(organization), run_id=run.public_id)
+    terminate_run(actor=actor_in(organization), run_id=run.public_id)
 
     with pytest.raises(RunFinished):
         asyncio.run(RunServices().open_human_task(question(run, mine)))

@@ -139,7 +139,7 @@ def family(organization):
         parent_close="cancel",
     )  # fmt: skip
     RunWait.objects.create(
-        organization_id=organization.pk, run=parent, node_id="sub", iteration="0", kind="run",
+        organization_id=organization.pk, run=parent, node_id="sub", iteration="0", kind="child",
         key=str(child.public_id),
     )  # fmt: skip
     return parent, child
@@ -223,7 +223,7 @@ def test_a_signal_that_nobody_waits_for_wakes_nobody_again_and_again(organizatio
     Signal.objects.create(**shared, node_id="later", delivery_id="2")
     assert sweep() is False
 
-    RunWait.objects.create(**shared, node_id="n", kind="signal", key="go")
+    RunWait.objects.create(**shared, node_id="later", kind="signal", key="k")
     assert sweep() is True
     run.refresh_from_db()
     assert run.wakes == 1
