@@ -21,8 +21,9 @@ from workflows.actions import (
 )
 from workflows.control_matrix import NEW, SAME, STANDINGS, TABLE, Command, standing
 from workflows.errors import RunFinished, RunStateConflict
-from workflows.models import Event, Run, RunWait, Signal, Step
-from workflows.tests.factories import approval_flow, node, published
+from workflows.models import Event, Run, RunPolicy, RunWait, Signal, Step
+from workflows.runtime.slots import admit
+from workflows.tests.factories import approval_flow, make_runs, node, published
 
 pytestmark = pytest.mark.django_db
 ACTS = {
@@ -183,12 +184,24 @@ def test_what_never_began_has_nothing_to_clean_up(how, organization):
 def test_what_was_paused_before_it_began_waits_for_its_turn_again(how, after, organization):
     run = run_that_is(how, organization, concurrency_key="one" if how == "held" else "")
     actor = actor_in(organization)
+    if how == "held":  # somebody else has its key
+        RunPolicy.objects.create(
+            organization=organization, workflow=run.workflow, concurrency_key="one"
+        )
+        (other,) = make_runs(organization, 1, run.workflow, state="running", concurrency_key="one")
+        assert admit(other) == "queued"
 
     pause_run(actor=actor, run_id=run.public_id)
     resume_run(actor=actor, run_id=run.public_id)
 
     run.refresh_from_db()
     assert (run.state, run.control) == (after, "")
+    if how == "held":
+        pause_run(actor=actor, run_id=run.public_id)
+        terminate_run(actor=actor, run_id=other.public_id)
+        resume_run(actor=actor, run_id=run.public_id)
+        run.refresh_from_db()
+        assert run.state == "queued"
 
 
 def test_a_queued_run_that_was_asked_to_pause_goes_on_in_the_queue(organization):
