@@ -184,14 +184,13 @@ def test_what_never_began_has_nothing_to_clean_up(how, organization):
 def test_what_was_paused_before_it_began_waits_for_its_turn_again(how, after, organization):
     run = run_that_is(how, organization, concurrency_key="one" if how == "held" else "")
     actor = actor_in(organization)
+    pause_run(actor=actor, run_id=run.public_id)
     if how == "held":  # somebody else has its key
         RunPolicy.objects.create(
             organization=organization, workflow=run.workflow, concurrency_key="one"
         )
         (other,) = make_runs(organization, 1, run.workflow, state="running", concurrency_key="one")
         assert admit(other) == "queued"
-
-    pause_run(actor=actor, run_id=run.public_id)
     resume_run(actor=actor, run_id=run.public_id)
 
     run.refresh_from_db()
