@@ -18,6 +18,7 @@ from workflows.runner import RunState, RunTask, advance
 from workflows.runtime.channels import organization_channel
 from workflows.runtime.worker import Worker
 
+GOING = frozenset({"running", "succeeded"})
 WORKLOADS: dict[str, tuple[int, Any, int]] = {
     # name -> runs at once, definition, steps a run without start and end
     "W1 pure": (1, flows.chain("bench-pure", 40), 40),
@@ -75,10 +76,11 @@ class Bench:
         async with get_bus().listen(organization_channel(self.organization.pk)) as inbox:
             await asyncio.to_thread(self.queue, name, count)
             self.worker.ring()
-            for _ in range(count):
+            while count:
                 message = await inbox.next(60)
-                if message is None or message["state"] != "succeeded":
+                if message is None or message["state"] not in GOING:
                     raise SystemExit(f"{name}: a run did not succeed: {message}")
+                count -= message["state"] == "succeeded"
 
     async def in_memory(self, name: str) -> None:
 
