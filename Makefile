@@ -62,7 +62,7 @@ matrix: install-dev ## everybody at every route, page and console view; the last
 fuzz-api: install-dev ## the REST API against its OpenAPI document, by generated requests; EXAMPLES=100 an operation
 	@$(BIN)/python -W ignore -m tests.fuzz $(if $(EXAMPLES),--examples $(EXAMPLES))
 
-bench-engine: install ## steps per second of the durable engine
+bench-engine: install ## the durable engine beside DBOS, Prefect and Celery, which it installs apart; at most ten minutes
 	@$(BIN)/python -m bench.engine
 
 bench-gateway: install ## requests per second of /v1 with durable money

@@ -27,7 +27,7 @@ class Acting(Protocol):
     def support_id(self) -> UUID | None: ...
 
 
-def record(  # noqa: PLR0913 - the columns of an entry, each named
+def record(
     action: str,
     *,
     actor: Acting,

@@ -1,4 +1,4 @@
-"""The ASGI entrance: `/v1` goes to the gateway, live streams and pages to Django.
+"""The ASGI entrance: `/v1` goes to the gateway, `/hooks/` to the webhooks, the rest to Django.
 
 With EMBEDDED_WORKER=1 the process also runs the worker and the beat as threads.
 """
@@ -18,6 +18,8 @@ from config.embedded import start_embedded_worker, stop_embedded_worker  # noqa:
 from llm.gateway.app import application as gateway_application  # noqa: E402
 from llm.gateway.runtime import close_gateway  # noqa: E402
 from orgs.uses import flush_uses  # noqa: E402
+from workflows.triggers.app import PREFIX as HOOKS  # noqa: E402
+from workflows.triggers.app import application as hook_application  # noqa: E402
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -29,6 +31,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _live(receive, send)
     elif scope["type"] == "http" and _is_gateway(scope["path"]):
         await gateway_application(scope, receive, send)
+    elif scope["type"] == "http" and scope["path"].startswith(HOOKS):
+        await hook_application(scope, receive, send)
     else:
         await django_application(scope, receive, send)
 

@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from accounts.console import guard_console
 from config.health import healthz
+from config.metrics import metrics
 from core.refusals import unserved
 from orgs.views.trace import operator_trace
 
@@ -24,6 +25,7 @@ PAGE_ROOMS = ("accounts", "orgs", "billing", "bpm", "files", "llm", "workflows")
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
+    path("metrics", metrics, name="metrics"),
     path("favicon.ico", RedirectView.as_view(url="/static/ui/favicon.svg")),
     path("admin/trace/", admin.site.admin_view(operator_trace), name="admin_trace"),
     path("admin/", admin.site.urls),

@@ -1,7 +1,8 @@
 """Live hints between processes: best effort, never the truth.
 
 Whoever listens reads the truth from the database first and again after a gap. Embedded, the bus
-is a dictionary of this process; with Redis it is one pub/sub connection per event loop.
+is a dictionary of this process; with Redis each event loop has one connection to listen, subscribed
+to what is wanted there and nothing else, and one to send.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import json
 import logging
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
@@ -25,6 +26,10 @@ from redis.exceptions import RedisError
 logger = logging.getLogger(__name__)
 QUEUE_LENGTH = 2048
 PREFIX = "loomwork:live:"
+BATCH = 512
+WAITING = 20_000
+"""Hints that wait to be sent from one loop; while Redis is away the oldest beyond these go."""
+AGAIN_SECONDS = 1.0
 Message = dict[str, Any]
 
 
@@ -53,7 +58,7 @@ class Inbox:
 
 
 class Listeners:
-    """Who listens to which channel, in this process."""
+    """Who listens to which channel: of a process, or of one of its loops."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -108,81 +113,142 @@ class LocalBus:
         return self._listeners.listen(channel)
 
 
-class RedisBus:
-    """Many processes. What waits while a publish is under way goes out in the next pipeline."""
+class _Reader:
+    """The one subscription of a loop: to each channel that anybody in it listens to."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._listeners = Listeners()
-        self._outboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, list[tuple[str, str]]] = (
-            WeakKeyDictionary()
-        )
-        self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[None]] = (
-            WeakKeyDictionary()
-        )
-        self._senders: set[asyncio.Task[None]] = set()
-
-    def publish(self, channel: str, message: Message) -> None:
-        loop = asyncio.get_running_loop()
-        outbox = self._outboxes.setdefault(loop, [])
-        outbox.append((PREFIX + channel, json.dumps(message)))
-        if len(outbox) == 1:
-            sender = loop.create_task(self._send(outbox))
-            self._senders.add(sender)
-            sender.add_done_callback(self._senders.discard)
-
-    def publish_now(self, channel: str, message: Message) -> None:
-        try:
-            with redis.from_url(self._url, socket_timeout=2, socket_connect_timeout=2) as client:
-                client.publish(PREFIX + channel, json.dumps(message))
-        except (RedisError, OSError):
-            logger.warning("A live hint could not be sent; listeners will catch up by themselves.")
-
-    async def _send(self, outbox: list[tuple[str, str]]) -> None:
-        try:
-            async with redis.asyncio.from_url(self._url) as client:
-                while outbox:
-                    batch = outbox[:512]
-                    async with client.pipeline(transaction=False) as pipe:
-                        for channel, text in batch:
-                            pipe.publish(channel, text)
-                        await pipe.execute()
-                    del outbox[: len(batch)]
-        except (RedisError, OSError):
-            logger.warning("Live hints could not be sent; listeners will catch up by themselves.")
-            outbox.clear()
+        self.listeners = Listeners()
+        self._wanted: Counter[str] = Counter()
+        self._channels: Any = None
+        """The open subscription; None while there is none."""
+        self._task: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def listen(self, channel: str) -> AsyncIterator[Inbox]:
-        self._ensure_reader()
-        async with self._listeners.listen(channel) as inbox:
-            yield inbox
+        async with self.listeners.listen(channel) as inbox:
+            self._wanted[channel] += 1
+            if self._task is None or self._task.done():
+                self._task = asyncio.get_running_loop().create_task(self._read())
+            elif self._wanted[channel] == 1:
+                await self._tell("subscribe", channel)
+            try:
+                yield inbox
+            finally:
+                self._wanted[channel] -= 1
+                if not self._wanted[channel]:
+                    del self._wanted[channel]
+                    await self._tell("unsubscribe", channel)
 
-    def _ensure_reader(self) -> None:
-        loop = asyncio.get_running_loop()
-        reader = self._readers.get(loop)
-        if reader is None or reader.done():
-            self._readers[loop] = loop.create_task(self._read())
+    async def _tell(self, word: str, channel: str) -> None:
+        """Where the connection is broken the reader notices too, and asks for all anew."""
+        if self._channels is not None:
+            # The client of a connection that has just gone has no writer left to complain about.
+            with suppress(RedisError, OSError, AttributeError):
+                await getattr(self._channels, word)(PREFIX + channel)
 
     async def _read(self) -> None:
         while True:
             try:
                 async with redis.asyncio.from_url(self._url) as client, client.pubsub() as channels:
-                    await channels.psubscribe(PREFIX + "*")
+                    # One of its own, so that there is always one: the client stops at none.
+                    await channels.subscribe(PREFIX, *(PREFIX + name for name in self._wanted))
+                    self._channels = channels
+                    await self._catch_up(channels)
                     async for message in channels.listen():
                         self._take(message)
             except (RedisError, OSError):
                 if _is_cancelled():  # the client turns a cancellation while it connects into this
                     raise asyncio.CancelledError from None
                 logger.warning("The live channel broke; connecting again.")
-                await asyncio.sleep(1)
+            finally:
+                self._channels = None
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _catch_up(self, channels: Any) -> None:
+        """Subscribe to what was asked for while the first subscription was under way."""
+        known = {name.decode() for name in channels.channels}
+        if late := [PREFIX + name for name in self._wanted if PREFIX + name not in known]:
+            await channels.subscribe(*late)
 
     def _take(self, message: dict[str, Any]) -> None:
-        if message["type"] != "pmessage":
+        if message["type"] != "message":
             return
         channel = message["channel"].decode().removeprefix(PREFIX)
-        if self._listeners.wanted(channel):
-            self._listeners.deliver(channel, json.loads(message["data"]))
+        if self.listeners.wanted(channel):
+            self.listeners.deliver(channel, json.loads(message["data"]))
+
+
+class _Sender:
+    """What waits while a publish is under way goes out in the next pipeline, by one connection."""
+
+    def __init__(self, url: str) -> None:
+        self._client = redis.asyncio.from_url(url)
+        self._outbox: list[tuple[str, str]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def put(self, channel: str, text: str) -> None:
+        self._outbox.append((channel, text))
+        if len(self._outbox) > WAITING:
+            del self._outbox[: len(self._outbox) - WAITING]
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._send())
+
+    async def _send(self) -> None:
+        """A connection that Redis closed meanwhile is opened again once for the same batch."""
+        failures = 0
+        while self._outbox:
+            batch, self._outbox = self._outbox[:BATCH], self._outbox[BATCH:]
+            for again in (True, False):
+                try:
+                    await self._pipe(batch)
+                    break
+                except (RedisError, OSError):
+                    await self._client.connection_pool.disconnect()
+                    if not again:
+                        failures += 1
+            if failures:
+                logger.warning("Live hints could not be sent; listeners catch up by themselves.")
+                self._outbox.clear()
+        self._task = None
+
+    async def _pipe(self, batch: list[tuple[str, str]]) -> None:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for channel, text in batch:
+                pipe.publish(channel, text)
+            await pipe.execute()
+
+
+class RedisBus:
+    """Many processes."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Reader] = WeakKeyDictionary()
+        self._senders: WeakKeyDictionary[asyncio.AbstractEventLoop, _Sender] = WeakKeyDictionary()
+        self._threads = redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
+
+    def publish(self, channel: str, message: Message) -> None:
+        loop = asyncio.get_running_loop()
+        sender = self._senders.get(loop)
+        if sender is None:
+            sender = self._senders[loop] = _Sender(self._url)
+        sender.put(PREFIX + channel, json.dumps(message))
+
+    def publish_now(self, channel: str, message: Message) -> None:
+        try:
+            self._threads.publish(PREFIX + channel, json.dumps(message))
+        except (RedisError, OSError):
+            logger.warning("A live hint could not be sent; listeners will catch up by themselves.")
+
+    @asynccontextmanager
+    async def listen(self, channel: str) -> AsyncIterator[Inbox]:
+        loop = asyncio.get_running_loop()
+        reader = self._readers.get(loop)
+        if reader is None:
+            reader = self._readers[loop] = _Reader(self._url)
+        async with reader.listen(channel) as inbox:
+            yield inbox
 
 
 def _is_cancelled() -> bool:

@@ -44,7 +44,7 @@ def is_denial(request: HttpRequest, status: int) -> bool:
     return request.resolver_match is not None and user is not None and user.is_authenticated
 
 
-def log_denial(  # noqa: PLR0913 - the columns of the line
+def log_denial(
     *,
     status: int,
     code: str,

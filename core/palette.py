@@ -44,6 +44,7 @@ STYLESHEETS = (
     "ui/forms.css",
     "ui/feedback.css",
     "ui/graph.css",
+    "ui/history.css",
     "ui/inbox.css",
     "ui/account.css",
     "ui/audit.css",

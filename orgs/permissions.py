@@ -37,6 +37,7 @@ VERBS: Final[Mapping[str, frozenset[str]]] = {
         "workflow.publish": _BUILDERS,
         "workflow.approve": _MANAGERS | {APPROVER},
         "workflow.share": _BUILDERS,
+        "limit.manage": _MANAGERS,  # how often nodes may work
         "run.view": _EVERYBODY_INSIDE,
         "run.control": _BUILDERS,
         "task.view": _EVERYBODY_INSIDE,

@@ -12,6 +12,8 @@ from tests.worlds import World
 from workflows.tests.import_samples import SUPPORT
 
 REFUSED, HIDDEN, EMPTY = 403, 404, 200
+CONFLICT = frozenset({409})
+"""What who may gets where the world's row is not in the state for it."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,14 @@ def shared(verb: str, target: str = "", **more: Any) -> Door:
     return Door(verb, target, guest=HIDDEN if target else EMPTY, **more)
 
 
+def skipping(world: World) -> dict[str, Any]:
+    return {"node": "ask", "outputs": {"note": "x"}, "handle": "approve"}
+
+
+def new_bulk(world: World) -> dict[str, Any]:
+    return {"command": "pause", "filters": {"state": "waiting"}, "arguments": {}}
+
+
 def upload(world: World) -> dict[str, Any]:
     return {"file": SimpleUploadedFile("flow.yml", SUPPORT.encode())}
 
@@ -60,6 +70,10 @@ def sharing_form(world: World) -> dict[str, Any]:
     return {"holder": f"user:{world.people['guest'].pk}", "right": "view"}
 
 
+def searching(world: World) -> dict[str, Any]:
+    return {"values": [{"name": "what", "source": "input", "path": "what"}]}
+
+
 def closing(world: World) -> dict[str, Any]:
     return {"name": world.organization.name, "reason": "We have moved."}
 
@@ -70,6 +84,14 @@ def invited(world: World) -> dict[str, Any]:
 
 def joining(world: World) -> dict[str, Any]:
     return {"member": str(world.rows.approver.pk)}
+
+
+def policy(world: World) -> dict[str, Any]:
+    return {"max_concurrent": 2, "on_conflict": "queue", "priority": 1}
+
+
+def new_limit(world: World) -> dict[str, Any]:
+    return {"scope": "kind", "name": "llm", "limit": 9, "per_seconds": 60, "burst": 3}
 
 
 def moving(world: World) -> dict[str, Any]:
@@ -109,6 +131,27 @@ def new_key(world: World) -> dict[str, Any]:
 def own_key(target: str, **more: Any) -> Door:
     """A key that the owner made: who makes keys but does not manage them finds none such."""
     return Door("key.create", target, **{"own": frozenset({200, 204, 302, 404}), **more})
+
+
+def new_trigger(world: World) -> dict[str, Any]:
+    return {
+        "workflow": str(world.rows.workflow.pk),
+        "name": "New",
+        "inputs": {"what": "x"},
+        "schedule": {"cron": "0 6 * * *"},
+    }
+
+
+def schedule_form(world: World) -> dict[str, Any]:
+    return {
+        "name": "New", "inputs": "{}", "when": "cron", "cron": "0 6 * * *", "time_zone": "UTC",
+        "unit": "3600", "catch_up": "none", "overlap": "skip",
+    }  # fmt: skip
+
+
+def acting(target: str, *own: int, **more: Any) -> Door:
+    """A trigger acts for a member or a key; who is inside as support is neither."""
+    return shared("workflow.edit", target, own=frozenset({*own, REFUSED}), **more)
 
 
 def new_sign_on(world: World) -> dict[str, Any]:
@@ -309,6 +352,18 @@ DOORS: dict[str, Door] = {
     "PUT /api/v1/workflows/<pk>/retention/": shared(
         "workflow.edit", "workflow", body=lambda w: {"days": 90}
     ),
+    "GET /api/v1/workflows/<pk>/run-policy/": shared("workflow.view", "workflow"),
+    "PUT /api/v1/workflows/<pk>/run-policy/": shared("workflow.edit", "workflow", body=policy),
+    "GET /api/v1/rate-limits/": Door("workflow.view"),
+    "POST /api/v1/rate-limits/": Door("limit.manage", body=new_limit),
+    "GET /api/v1/rate-limits/<pk>/": Door("workflow.view", "rate_limit"),
+    "PATCH /api/v1/rate-limits/<pk>/": Door(
+        "limit.manage", "rate_limit", body=lambda w: {"limit": 4}
+    ),
+    "DELETE /api/v1/rate-limits/<pk>/": Door("limit.manage", "rate_limit"),
+    "PUT /api/v1/workflows/<pk>/searchable/": shared(
+        "workflow.edit", "workflow", body=searching
+    ),
     "POST /api/v1/workflows/<pk>/publish/": shared("workflow.publish", "workflow"),
     "POST /api/v1/workflows/<pk>/runs/": shared(
         "workflow.run", "workflow", body=lambda w: {"inputs": {"what": "x"}}
@@ -316,12 +371,49 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/workflows/<pk>/grants/": shared("workflow.share", "workflow"),
     "POST /api/v1/workflows/<pk>/grants/": shared("workflow.share", "workflow", body=sharing),
     "DELETE /api/v1/workflows/<pk>/grants/": shared("workflow.share", "workflow", body=sharing),
+    "GET /api/v1/triggers/": shared("workflow.view"),
+    "POST /api/v1/triggers/": Door(
+        "workflow.edit", guest=HIDDEN, body=new_trigger, own=frozenset({201, REFUSED})
+    ),
+    "POST /api/v1/triggers/preview/": Door(
+        "workflow.view", body=lambda w: {"cron": "0 6 * * *"}
+    ),
+    "GET /api/v1/triggers/<pk>/": shared("workflow.view", "trigger"),
+    "PATCH /api/v1/triggers/<pk>/": acting("trigger", 200, body=lambda w: {"name": "New"}),
+    "DELETE /api/v1/triggers/<pk>/": shared("workflow.edit", "trigger"),
+    "POST /api/v1/triggers/<pk>/enable/": acting("trigger", 200),
+    "POST /api/v1/triggers/<pk>/disable/": shared("workflow.edit", "trigger"),
+    "POST /api/v1/triggers/<pk>/fire/": shared("workflow.run", "trigger"),
+    "POST /api/v1/triggers/<pk>/rotate/": shared(
+        "workflow.edit", "webhook", body=lambda w: {"what": "token"}
+    ),
+    "GET /api/v1/triggers/<pk>/firings/": shared("workflow.view", "trigger"),
     "GET /api/v1/versions/<pk>/": shared("workflow.view", "version"),
     "GET /api/v1/runs/": shared("run.view"),
     "GET /api/v1/runs/<pk>/": shared("run.view", "run"),
     "GET /api/v1/runs/<pk>/events/": shared("run.view", "run"),
     "GET /api/v1/runs/<pk>/stream/": shared("run.view", "run"),
+    "GET /api/v1/runs/statistics/": shared("run.view"),
+    "GET /api/v1/runs/stream/": shared("run.view"),
+    "GET /api/v1/runs/<pk>/timeline/": shared("run.view", "run"),
+    "GET /api/v1/runs/<pk>/compare/": shared("run.view", "run", own=frozenset({200, 400})),
+    "GET /api/v1/runs/<pk>/logs/": shared("run.view", "run"),
     "POST /api/v1/runs/<pk>/cancel/": shared("run.control", "run"),
+    "POST /api/v1/runs/<pk>/pause/": shared("run.control", "run"),
+    "POST /api/v1/runs/<pk>/resume/": shared("run.control", "run"),
+    "POST /api/v1/runs/<pk>/terminate/": shared("run.control", "run"),
+    "POST /api/v1/runs/<pk>/retry/": shared("run.control", "run", own=CONFLICT),
+    "POST /api/v1/runs/<pk>/rerun/": shared(
+        "run.control", "run", body=lambda w: {"inputs": {"what": "x"}}
+    ),
+    "POST /api/v1/runs/<pk>/skip/": shared("run.control", "run", body=skipping),
+    "POST /api/v1/runs/<pk>/signal/": shared("run.control", "run", body=lambda w: {"name": "go"}),
+    "POST /api/v1/runs/<pk>/reset/": shared("run.control", "run", body=lambda w: {"to": 1}),
+    "GET /api/v1/runs/<pk>/variables/": shared("run.view", "run"),
+    "GET /api/v1/runs/bulk/": Door(guest=EMPTY),
+    "POST /api/v1/runs/bulk/": Door(own=frozenset({202}), body=new_bulk),
+    "GET /api/v1/runs/bulk/<pk>/": Door("run.control", "bulk"),
+    "POST /api/v1/runs/bulk/<pk>/cancel/": Door("run.control", "bulk"),
     "GET /api/v1/trace/<trace_id>/": Door("org.view", "trace"),
     # -- pages
     "GET /": Door("org.view"),
@@ -448,11 +540,52 @@ DOORS: dict[str, Door] = {
     "POST /workflows/<pk>/retention/": shared(
         "workflow.edit", "workflow", body=lambda w: {"days": "90"}
     ),
+    "POST /workflows/<pk>/run-policy/": shared("workflow.edit", "workflow", body=policy),
+    "GET /organization/rate-limits/": Door("workflow.view"),
+    "POST /organization/rate-limits/": Door("limit.manage", body=new_limit),
+    "GET /organization/rate-limits/<pk>/": Door("limit.manage", "rate_limit"),
+    "POST /organization/rate-limits/<pk>/": Door("limit.manage", "rate_limit", body=new_limit),
+    "POST /organization/rate-limits/<pk>/delete/": Door("limit.manage", "rate_limit"),
+    "POST /workflows/<pk>/searchable/": shared(
+        "workflow.edit", "workflow", body=lambda w: {"values": "what = input: what"}
+    ),
     "POST /workflows/<pk>/start/": shared("workflow.run", "workflow", body=version_of),
+    "GET /workflows/<pk>/triggers/new/<kind>/": shared("workflow.edit", "workflow"),
+    "POST /workflows/<pk>/triggers/new/<kind>/": shared(
+        "workflow.edit", "workflow", body=schedule_form, own=frozenset({302, REFUSED})
+    ),
+    "GET /triggers/preview/": Door("org.view"),
+    "GET /triggers/<pk>/": shared("workflow.view", "trigger"),
+    "POST /triggers/<pk>/": acting("trigger", 200, 302, body=schedule_form),
+    "POST /triggers/<pk>/switch/": shared(
+        "workflow.edit", "trigger", body=lambda w: {"enabled": "0"}
+    ),
+    "POST /triggers/<pk>/fire/": shared("workflow.run", "trigger"),
+    "POST /triggers/<pk>/rotate/": shared(
+        "workflow.edit", "webhook", body=lambda w: {"what": "token"}
+    ),
+    "POST /triggers/<pk>/delete/": shared("workflow.edit", "trigger"),
+    # The address is the right; one that was not given out leads nowhere, for anybody.
+    "POST /hooks/<secret>/": Door(
+        open=frozenset({404}), own=frozenset({404}), alone=frozenset({404})
+    ),
     "GET /runs/": shared("org.view"),
+    "GET /runs/statistics/": shared("org.view"),
     "GET /runs/<pk>/": shared("run.view", "run"),
+    "GET /runs/<pk>/timeline/": shared("run.view", "run"),
+    "GET /runs/<pk>/compare/": shared("run.view", "run"),
+    "GET /runs/<pk>/logs/": shared("run.view", "run"),
     "GET /runs/<pk>/result/": shared("run.view", "run"),
     "GET /runs/<pk>/node/": shared("run.view", "run"),
     "POST /runs/<pk>/cancel/": shared("run.control", "run"),
+    "POST /runs/<pk>/command/": shared(
+        "run.control", "run", body=lambda w: {"command": "pause"}
+    ),
+    "GET /runs/<pk>/variables/": shared("run.view", "run"),
+    "GET /runs/<pk>/control/": shared("run.view", "run"),
+    "GET /runs/bulk/": shared("org.view"),
+    "POST /runs/bulk/": shared("org.view", body=lambda w: {"command": "pause", "all": "on"}),
+    "GET /runs/bulk/<pk>/": Door("run.control", "bulk"),
+    "POST /runs/bulk/<pk>/cancel/": Door("run.control", "bulk"),
     "GET /trace/": Door("org.view"),
 }  # fmt: skip

@@ -19,6 +19,8 @@ DOORS = {
     "allauth": {"accounts", "config"},
     "openai": {"llm"},
     "storages": {"files", "config"},
+    "prometheus_client": {"config"},
+    "opentelemetry": {"workflows"},
 }
 TASK_NAMED = re.compile(r'\b(?:enqueue|send)\(\s*"([a-z_.]+\.tasks\.[a-z_]+)"')
 FORBIDDEN = {"utils", "helpers", "services", "managers", "signals"}

@@ -101,6 +101,7 @@ def test_long_answers_go_to_the_asynchronous_server_and_pages_to_the_threaded_on
     assert goes_to("/v1/chat/completions") == "stream"
     assert goes_to("/v1/models") == "stream"
     assert goes_to("/api/v1/runs/0192f0c1-7a3b-7000-8000-00000000000f/stream/") == "stream"
+    assert goes_to("/api/v1/runs/stream/") == "stream"
     for path in (
         "/",
         "/healthz",

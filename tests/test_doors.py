@@ -16,6 +16,8 @@ from tests.worlds import World, make_world, snapshot_of
 pytestmark = pytest.mark.django_db
 
 THEIRS = "CANARY-B"
+BESIDE = {"POST /api/v1/runs/<pk>/rerun/": {"workflow.run"}}
+"""What a door asks for beside its verb."""
 
 
 @pytest.fixture
@@ -63,6 +65,7 @@ def test_a_key_does_what_its_scopes_say_and_no_more(ours):
                 scopes |= {"org.view", "workflow.view", "run.view"}
             if name in BEYOND_A_PROJECT:
                 scopes.add("audit.view_all")
+            scopes |= BESIDE.get(name, set())
             allowed = ask(with_token(_key(ours, *scopes)), name, door, ours).status_code
         if allowed not in door.own:
             wrong[f"{name} (with)"] = f"{allowed} with {door.verb}"

@@ -41,7 +41,15 @@ INNER = {
     "workflows.dify.source.LARGEST": "the same as that of the action",
     "workflows.dify.tree.LONGEST_NUMBER": "what a number is written with",
     "workflows.nodes.http_request.LONGEST": "seconds of each phase, by name",
+    "workflows.triggers.deliveries.LONGEST_ID": "characters of a delivery's id that tell it apart",
+    "workflows.triggers.schedules.AT_ONCE": "schedules that one tick looks at",
+    "workflows.history.compare.LONGEST_SHOWN": "characters of a value that differs",
+    "workflows.history.sums.MOST_CODES": "codes of errors that one sum names",
+    "workflows.history.timeline.MOST_BARS": "bars of a picture's lane",
     "workflows.layout.MOST_BENDS": "bends of a picture",
+    "workflows.runtime.due.AT_ONCE": "runs that one sweep moves; the next goes on",
+    "workflows.runtime.family.AT_ONCE": "waits that one look reads",
+    "workflows.runtime.store.claiming.MOST_PASSES": "statements of one claim; the next goes on",
     "workflows.runtime.worker.MAX_CRASHES": "crashes before a run is given up",
 }
 OF_CODE = ("workflows.sandbox.", "workflows.nodes.code", "workflows.nodes.jinja")

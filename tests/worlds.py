@@ -51,13 +51,23 @@ from orgs.models import (
 )
 from orgs.permissions import KEY_SCOPES
 from orgs.tests.factories import MembershipFactory, OrganizationFactory
+from workflows.actions import create_trigger
 from workflows.models import (
+    BulkCommand,
+    ConcurrencySlot,
     Event,
+    NodeRateLimit,
+    RollupHour,
     Run,
+    RunLog,
+    RunPolicy,
+    RunTag,
     RunValue,
     RunWait,
     Signal,
     Step,
+    Trigger,
+    TriggerFiring,
     Workflow,
     WorkflowVersion,
 )
@@ -68,10 +78,11 @@ from workflows.values import Aside
 EVERYBODY = [f"role:{role}" for role in Role.values]
 KEPT = (
     Organization, Membership, ApiKey, Workflow, WorkflowVersion, Run, RunValue, Step, Event,
-    RunWait, Signal, HumanTask, Decision, Comment, StoredFile, Wallet, Hold, LedgerEntry,
+    RunWait, Signal, RollupHour, RunLog, RunTag, HumanTask, Decision, Comment, StoredFile, Wallet,
+    Hold, LedgerEntry,
     UsageRecord, Provider, Model, Entry, Chain, Seal, SealedEntry, DailyCount, Export, StoredAnswer,
     Project, Team, TeamMembership, Invitation, Archive, SupportAccess, SsoConnection, SsoDomain,
-    Letter,
+    Letter, RunPolicy, ConcurrencySlot, NodeRateLimit, BulkCommand, Trigger, TriggerFiring,
 )  # fmt: skip
 """Every model whose rows belong to one organization."""
 
@@ -116,6 +127,7 @@ def make_world(mark: str) -> World:
     _add_people(world)
     _add_flow(world)
     _add_run(world)
+    _add_triggers(world)
     _add_tasks(world)
     _add_money(world)
     world.rows.file = file_of(world.owner, mark.encode(), name=f"{mark}.yml")
@@ -155,6 +167,7 @@ def make_world(mark: str) -> World:
         context={"organization": mark, "by": mark, "before": "guest", "after": "member"},
     )
     _add_export(world)
+    _add_bulk(world)
     seal_next(organization.pk)
     return world
 
@@ -182,6 +195,16 @@ def _add_export(world: World) -> None:
         trace_id=world.trace_id,
         finished_at=now(),
         expires_at=now() + timedelta(days=7),
+    )
+
+
+def _add_bulk(world: World) -> None:
+    world.rows.bulk = BulkCommand.objects.create(
+        organization=world.organization,
+        command="cancel",
+        arguments={"reason": world.mark},
+        user_id=world.owner.user_id,
+        trace_id=world.trace_id,
     )
 
 
@@ -261,6 +284,34 @@ def _add_flow(world: World) -> None:
     world.rows.workflow, world.rows.version = workflow, version
 
 
+def _add_triggers(world: World) -> None:
+    """A schedule and a webhook, and one firing of the schedule."""
+    common = {"actor": world.owner, "workflow_id": world.rows.workflow.pk}
+    world.rows.trigger = create_trigger(
+        **common,
+        kind="schedule",
+        name=f"{world.mark} schedule",
+        config={"cron": "0 6 * * *", "time_zone": "Europe/Berlin"},
+        inputs={"what": world.mark},
+    ).trigger
+    made = create_trigger(
+        **common,
+        kind="webhook",
+        name=f"{world.mark} webhook",
+        config={"scheme": "github", "mapping": {"what": "body.what"}},
+        secret=f"{world.mark}-secret-of-the-webhook",
+    )
+    world.rows.webhook, world.rows.hook_token = made.trigger, made.token
+    world.rows.firing = TriggerFiring.objects.create(
+        organization=world.organization,
+        trigger=world.rows.trigger,
+        outcome=TriggerFiring.Outcome.STARTED,
+        occurrence=now(),
+        run_id=world.rows.run.public_id,
+        message=world.mark,
+    )
+
+
 def _add_run(world: World) -> None:
     version = world.rows.version
     run = Run.objects.create(
@@ -291,8 +342,39 @@ def _add_run(world: World) -> None:
     )
     RunWait.objects.create(**common, kind="human", key=f"{world.mark}-wait")
     Signal.objects.create(**common, delivery_id=f"{world.mark}-signal")
+    RunLog.objects.create(**common, seq=1, message=f"{world.mark} said", at=now())
+    del common["node_id"]
+    RunTag.objects.create(**common, workflow=run.workflow, name="what", value=world.mark)
+    RollupHour.objects.create(
+        organization=world.organization,
+        workflow=run.workflow,
+        hour=now().replace(minute=0, second=0, microsecond=0),
+        total=1,
+        failed=1,
+        outcomes={"failed": 1},
+        errors={world.mark: 1},
+    )
     _add_value(world, run)
     world.rows.run = run
+    _add_queueing(world, run)
+
+
+def _add_queueing(world: World, run: Run) -> None:
+    key = f"{world.mark}-key"
+    RunPolicy.objects.create(
+        organization=world.organization, workflow=run.workflow, concurrency_key=key
+    )
+    ConcurrencySlot.objects.create(
+        organization_id=world.organization.pk, workflow=run.workflow, key=key, run=run
+    )
+    world.rows.rate_limit = NodeRateLimit.objects.create(
+        organization=world.organization,
+        scope=NodeRateLimit.Scope.CONNECTOR,
+        name=f"{world.mark}.example.com",
+        limit=60,
+        per_seconds=60,
+        burst=60,
+    )
 
 
 def _add_value(world: World, run: Run) -> None:

@@ -8,7 +8,7 @@ class Config(AppConfig):
 
     def ready(self) -> None:
         from bpm.subjects import register
-        from workflows import erasing, trace
+        from workflows import erasing, letters, trace
         from workflows.actions.runs import deliver_decision
         from workflows.panels import contribute, run_url
         from workflows.runtime.sweep import HUMAN_INPUT
@@ -16,4 +16,5 @@ class Config(AppConfig):
         register(HUMAN_INPUT, deliver_decision, label=_("Workflow"), url=run_url)
         contribute()
         erasing.contribute()
+        letters.contribute()
         trace.contribute()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,19 @@ from uuid import UUID
 from files.errors import FileGone
 from orgs.closing import erase_batch, plain_rows, register_erasure, register_source
 from orgs.contents import register_contents
-from workflows.models import Run, RunValue, Step, Workflow, WorkflowVersion
+from workflows.models import (
+    BulkCommand,
+    NodeRateLimit,
+    RollupHour,
+    Run,
+    RunPolicy,
+    RunValue,
+    Step,
+    Trigger,
+    TriggerFiring,
+    Workflow,
+    WorkflowVersion,
+)
 from workflows.models.values import read_value
 from workflows.removal import remove_runs
 from workflows.values import erase_values
@@ -19,8 +31,24 @@ RUNS = 50
 """Runs are heavier than other rows: each brings its steps and events."""
 
 
+LAST: tuple[Callable[[], Any], ...] = tuple(
+    model.objects.all
+    for model in (
+        BulkCommand,
+        TriggerFiring,
+        Trigger,
+        WorkflowVersion,
+        RunPolicy,
+        NodeRateLimit,
+        RollupHour,
+        Workflow,
+    )
+)
+"""What goes after the runs and their values, in this order."""
+
+
 def erase_workflows(organization_id: UUID, limit: int) -> int:
-    """Runs, then their large values, versions, workflows.
+    """Runs, then their large values, commands to many, versions, workflows.
 
     A worker that is on a run is fenced by its absence.
     """
@@ -31,15 +59,26 @@ def erase_workflows(organization_id: UUID, limit: int) -> int:
         return len(found)
     if values := list(RunValue.objects.of(organization_id).order_by("pk")[:limit]):
         return erase_values(values)
-    if taken := erase_batch(WorkflowVersion.objects.of(organization_id), limit):
-        return taken
-    return erase_batch(Workflow.objects.of(organization_id), limit)
+    return next(
+        (taken for rows in LAST if (taken := erase_batch(rows().of(organization_id), limit))), 0
+    )
 
 
 def workflow_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
     rows = Workflow.objects.of(organization_id)
     names = ("id", "project_id", "name", "description", "mode", "published_id", "created_at")
     yield from plain_rows(rows, *names, "run_retention_days")
+
+
+def policy_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
+    rows = RunPolicy.objects.of(organization_id)
+    names = ("workflow_id", "run_timeout_seconds", "max_concurrent", "concurrency_key")
+    yield from plain_rows(rows, *names, "on_conflict", "priority", "updated_at")
+
+
+def limit_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
+    rows = NodeRateLimit.objects.of(organization_id)
+    yield from plain_rows(rows, "id", "scope", "name", "limit", "per_seconds", "burst")
 
 
 def version_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
@@ -72,6 +111,13 @@ def _whole(organization_id: UUID, row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
+def trigger_rows(organization_id: UUID) -> Iterator[dict[str, Any]]:
+    """Without secrets and tokens; what became of each firing is no setting and is left out."""
+    rows = Trigger.objects.of(organization_id)
+    names = ("id", "workflow_id", "kind", "name", "enabled", "config", "inputs", "query")
+    yield from plain_rows(rows, *names, "source_workflow_id", "last_fired_at", "created_at")
+
+
 def count_workflows(project_id: UUID) -> int:
     return Workflow.objects.filter(project_id=project_id).count()
 
@@ -81,8 +127,11 @@ def contribute() -> None:
     register_contents("workflows", count_workflows)
     for name, rows in (
         ("workflows", workflow_rows),
+        ("run_policies", policy_rows),
+        ("rate_limits", limit_rows),
         ("versions", version_rows),
         ("runs", run_rows),
         ("steps", step_rows),
+        ("triggers", trigger_rows),
     ):
         register_source(name, rows)

@@ -7,14 +7,14 @@ that comes back with `Last-Event-ID` misses nothing and sees nothing twice. Text
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections
 
-from core.bus import Inbox, get_bus
+from core.bus import Inbox
+from workflows.feeds import OVER, Feed, Piece, frame, watching
 from workflows.models import Event, Run
 from workflows.runtime.channels import channel_of
 
@@ -23,15 +23,38 @@ POLL_SECONDS = 5.0
 BATCH = 500
 
 
-def frame(event: str, data: Any, number: int | None = None) -> str:
-    head = f"id: {number}\n" if number is not None else ""
-    return f"{head}event: {event}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+class RunFeed(Feed):
+    """Events of one run from `after` + 1 on."""
+
+    def __init__(self, run: Run, after: int) -> None:
+        super().__init__(channel_of(run.public_id))
+        self._run_pk = run.pk
+        self._after = after
+
+    async def follow(self, inbox: Inbox) -> bool:
+        over, events = await _events(self._run_pk, self._after)
+        for event in events:
+            self._after = event["seq"]
+            self.tell(Piece(frame(event["kind"], event, self._after), self._after))
+        if len(events) == BATCH:
+            return False
+        if not over:
+            await self._until_more(inbox)
+        return over
+
+    async def _until_more(self, inbox: Inbox) -> None:
+        """Until the bus speaks of a later event, or has been silent long; passes on live text."""
+        while (message := await inbox.next(POLL_SECONDS)) is not None:
+            if "seq" not in message:
+                self.tell(Piece(frame("delta", message)))
+            elif message["seq"] > self._after:
+                return
 
 
 async def follow_run(run: Run, after: int) -> AsyncIterator[str]:
     """Frames of `run` from event `after` + 1 until the run ends."""
     yield "retry: 1000\n\n"
-    async with get_bus().listen(channel_of(run.public_id)) as inbox:
+    async with watching(("run", run.pk), lambda: RunFeed(run, run.seq)) as (_feed, watcher):
         while True:
             over, events = await _events(run.pk, after)
             for event in events:
@@ -41,18 +64,12 @@ async def follow_run(run: Run, after: int) -> AsyncIterator[str]:
                 continue
             if over:
                 return
-            async for text in _until_more(inbox, after):
-                yield text
-
-
-async def _until_more(inbox: Inbox, after: int) -> AsyncIterator[str]:
-    """Text under way, until the bus speaks of an event after `after` or has been silent long."""
-    while (message := await inbox.next(POLL_SECONDS)) is not None:
-        if "seq" not in message:
-            yield frame("delta", message)
-        elif message["seq"] > after:
-            return
-    yield ": still here\n\n"
+            async for piece in watcher.pieces():
+                if piece is OVER:
+                    return
+                if piece.number is None or piece.number > after:
+                    after = piece.number or after
+                    yield piece.text
 
 
 def event_body(event: Event) -> dict[str, Any]:

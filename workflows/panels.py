@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Sum
 from django.db.models.functions import TruncDate
 from django.urls import reverse
 from django.utils.timezone import now
@@ -20,16 +20,18 @@ from core.ui import (
     register_home_panel,
     register_nav,
 )
-from workflows.models import Run
+from orgs.tabs import register_tab
+from workflows.models import RollupHour, Run
 
 DAYS = 14
 VIEW_RUN = "workflows.view_run"
-FAILED = Q(state=Run.State.FAILED)
 
 
 def contribute() -> None:
     register_nav(_("Build"), _("Workflows"), "account_tree", "workflows", 110, "org.view")
     register_nav(_("Work"), _("Runs"), "play_circle", "runs", 210, "org.view")
+    register_tab(_("Rate limits"), "rate_limits", 65, verb="workflow.view")
+    register_nav(_("Work"), _("Statistics"), "bar_chart", "run_statistics", 220, "org.view")
     register_home_kpi("runs", run_count, 10, "run.view")
     register_home_kpi("success", success_rate, 20, "run.view")
     register_home_panel("runs", "workflows/_panel_chart.html", chart, 10, "run.view", "main")
@@ -49,47 +51,51 @@ def run_url(task: HumanTask) -> str:
     return reverse("run", args=[named]) if kept else ""
 
 
-def _lately(actor: Any) -> Any:
-    """Runs of the last days: the organization's, or everybody's for an operator."""
-    since = now() - timedelta(days=DAYS)
-    runs = Run.objects.visible_to(actor) if actor else Run.objects.all()
-    return runs.filter(created_at__gte=since)
+def _ends(actor: Any) -> Any:
+    """Sums of what ended in the last days: of the organization, or of all for an operator."""
+    first = now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS - 1)
+    sums = RollupHour.objects.visible_to(actor) if actor else RollupHour.objects.all()
+    return sums.filter(node_id="", hour__gte=first)
 
 
 def run_count(actor: Any) -> Kpi:
-    found = _lately(actor).aggregate(n=Count("pk"), live=Count("pk", Q(state__in=Run.LIVE)))
-    note = _("%(n)s under way") % {"n": found["live"]}
-    return Kpi(_("Runs, 14 days"), "play_circle", str(found["n"]), note, url=reverse("runs"))
+    ended = _ends(actor).aggregate(n=Sum("total"))["n"] or 0
+    runs = Run.objects.visible_to(actor) if actor else Run.objects.all()
+    live = runs.filter(ended_at__isnull=True).count()
+    note = _("%(n)s under way") % {"n": live}
+    return Kpi(_("Runs, 14 days"), "play_circle", str(ended + live), note, url=reverse("runs"))
 
 
 def success_rate(actor: Any) -> Kpi:
-    ended = _lately(actor).exclude(state__in=Run.LIVE)
-    found = ended.aggregate(n=Count("pk"), failed=Count("pk", FAILED))
-    if not found["n"]:
-        return Kpi(_("Success rate"), "task_alt", "–", _("no finished runs"))
-    rate = 100 * (found["n"] - found["failed"]) / found["n"]
-    note = _("%(n)s failed") % {"n": found["failed"]}
-    tone = "warn" if found["failed"] else "ok"
-    return Kpi(_("Success rate"), "task_alt", f"{rate:.1f}%", note, tone)
+    found = _ends(actor).aggregate(good=Sum("succeeded"), bad=Sum("failed"))
+    good, bad = found["good"] or 0, found["bad"] or 0
+    url = reverse("run_statistics") if actor else ""
+    if not good + bad:
+        return Kpi(_("Success rate"), "task_alt", "–", _("no finished runs"), url=url)
+    note = _("%(n)s failed") % {"n": bad}
+    tone = "warn" if bad else "ok"
+    rate = f"{100 * good / (good + bad):.1f}%"
+    return Kpi(_("Success rate"), "task_alt", rate, note, tone, url=url)
 
 
 def chart(actor: Any) -> dict[str, Any]:
     rows = (
-        _lately(actor)
-        .annotate(day=TruncDate("created_at"))
+        _ends(actor)
+        .annotate(day=TruncDate("hour"))
         .values("day")
-        .annotate(good=Count("pk", ~FAILED), bad=Count("pk", FAILED))
+        .annotate(all=Sum("total"), bad=Sum("failed"))
+        .order_by()
     )
     by_day = {row["day"]: row for row in rows}
     today = now().date()
     days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
-    good = [by_day.get(day, {}).get("good", 0) for day in days]
     bad = [by_day.get(day, {}).get("bad", 0) for day in days]
+    good = [by_day.get(day, {}).get("all", 0) - n for day, n in zip(days, bad, strict=True)]
     return {
         "runs_chart": {
             "labels": [day.isoformat() for day in days],
             "datasets": [
-                {"label": str(_("Succeeded or under way")), "data": good, "tone": "ok"},
+                {"label": str(_("Ended well or stopped")), "data": good, "tone": "ok"},
                 {"label": str(_("Failed")), "data": bad, "tone": "bad"},
             ],
         }

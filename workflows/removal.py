@@ -16,11 +16,21 @@ from django.core.cache import cache
 from django.db import transaction
 from django.utils.timezone import now
 
-from workflows.models import Event, Run, RunValue, RunWait, Signal, Step
+from workflows.models import (
+    ConcurrencySlot,
+    Event,
+    Run,
+    RunLog,
+    RunTag,
+    RunValue,
+    RunWait,
+    Signal,
+    Step,
+)
 from workflows.values import doom
 
 logger = logging.getLogger(__name__)
-PARTS = (Step, Event, RunWait, Signal)
+PARTS = (Step, Event, RunWait, Signal, ConcurrencySlot, RunTag, RunLog)
 WINDOW = 20_000
 """Rows of each table that one pass looks at for their runs."""
 YOUNG = timedelta(hours=1)
@@ -45,7 +55,7 @@ class Removed:
 
 @transaction.atomic
 def remove_runs(pks: Sequence[int], *, wait: bool, **only: Any) -> Removed:
-    """Delete these runs as far as `only` holds for them, with steps, events, waits and signals.
+    """Delete these runs as far as `only` holds for them, with all rows of theirs.
 
     Their rows are locked first, so nothing is added to a run that goes; without `wait`, rows that
     somebody else holds are left out. The contents of large values are doomed, not erased: a rolled

@@ -24,7 +24,6 @@ from orgs.projects import open_projects
 from orgs.reads import projects_of
 from orgs.sharing import change_sharing, sharing_context
 from workflows.actions import (
-    cancel_run,
     check_flow,
     import_flow,
     move_workflow,
@@ -34,6 +33,8 @@ from workflows.actions import (
 )
 from workflows.actions.flows import MAX_BYTES, may_import
 from workflows.actions.retention import kept_days
+from workflows.actions.searchable import write_lines
+from workflows.control_views import control_context, dialog_context
 from workflows.dify.texts import localize
 from workflows.drawing import draw
 from workflows.errors import ImportRefused, InvalidRunInput
@@ -170,6 +171,7 @@ def workflow(request: HttpRequest, pk: UUID) -> HttpResponse:
             "may_run": can(actor, "workflow.run", found),
             "may_edit": can(actor, "workflow.edit", found),
             "kept_days": kept_days(found),
+            "searchable": write_lines(found.searchable),
             "projects": _editable(actor),
             "may_publish": can(actor, "workflow.publish", found),
             **sharing_context(
@@ -276,29 +278,6 @@ def _json(text: str) -> Any:
         return text
 
 
-@require_GET
-@page("org.view")
-def runs(request: HttpRequest) -> HttpResponse:
-    found = Run.objects.visible_to(_actor(request))
-    state = request.GET.get("state", "")
-    if state in Run.State.values:
-        found = found.filter(state=state)
-    if before := _number(request.GET, "before"):
-        found = found.filter(pk__lt=before)
-    rows = list(_with_names(found.order_by("-pk"))[: PAGE + 1])
-    more = rows[PAGE - 1].pk if len(rows) > PAGE else None
-    context = {
-        "title": _("Runs"),
-        "rows": rows[:PAGE],
-        "more": more,
-        "state": state,
-        "states": [("", _("All")), *Run.State.choices],
-    }
-    fragment = getattr(request, "htmx", False)
-    name = "workflows/_run_rows.html" if fragment else "workflows/runs.html"
-    return render(request, name, context)
-
-
 def _with_names(found: QuerySet[Run]) -> QuerySet[Run]:
     return found.select_related("workflow").defer("inputs", "outputs", "system")
 
@@ -309,7 +288,8 @@ def run(request: HttpRequest, pk: UUID) -> HttpResponse:
     actor = _actor(request)
     found = _run(actor, pk)
     events = list(Event.objects.filter(run=found).order_by("seq")[:500])
-    states = {event.node_id: _state_after(event) for event in events if event.node_id}
+    states = dict(found.steps.order_by("pk").values_list("node_id", "status"))
+    states |= {event.node_id: _state_after(event) for event in events if event.node_id}
     return render(
         request,
         "workflows/run.html",
@@ -321,8 +301,8 @@ def run(request: HttpRequest, pk: UUID) -> HttpResponse:
             "events": events,
             "waits": _waits(found),
             "steps": found.steps.order_by("pk"),
-            "may_cancel": not found.finished
-            and (found.started_by_id == actor.user_id or can(actor, "run.control", found)),
+            **control_context(actor, found),
+            **dialog_context(found),
         },
     )
 
@@ -336,7 +316,7 @@ def _waits(run: Run) -> list[dict[str, str]]:
 
 def _state_after(event: Event) -> str:
     kind = event.kind.removeprefix("node.")
-    return {"started": "running", "retried": "running"}.get(kind, kind)
+    return {"started": "running", "retried": "running", "skipping": "waiting"}.get(kind, kind)
 
 
 def _run(actor: Any, pk: UUID) -> Run:
@@ -360,21 +340,16 @@ def run_node(request: HttpRequest, pk: UUID) -> HttpResponse:
     node_id = _typed(request.GET, "node")
     nodes = found.version.definition.get("nodes", [])
     node = next((item for item in nodes if item["id"] == node_id), None)
+    steps = list(found.steps.filter(node_id=node_id).order_by("pk"))
     context = {
         "run": found,
         "node": node,
         "node_id": node_id,
-        "steps": found.steps.filter(node_id=node_id).order_by("pk"),
+        "steps": steps,
+        "node_open": all(step.status == "failed" for step in steps),
+        **control_context(_actor(request), found),
     }
     return render(request, "workflows/_run_node.html", context)
-
-
-@require_POST
-@page("org.view")
-def cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
-    cancel_run(actor=_actor(request), run_id=pk, reason=_typed(request.POST, "reason"))
-    messages.success(request, _("The run is cancelled."))
-    return redirect("run", pk)
 
 
 def _typed(given: QueryDict, name: str) -> str:

@@ -24,7 +24,7 @@ from orgs.actions import (
     found_organization,
 )
 from orgs.models import Invitation, Membership, Organization, Project, Role, Team
-from workflows.actions import import_flow, publish_version
+from workflows.actions import create_trigger, import_flow, publish_version
 from workflows.models import Workflow
 
 FLOW = Path(__file__).with_name("support_mail.yml")
@@ -58,6 +58,7 @@ def seed_demo() -> Demo:
         _credit(owner)
         _places(owner)
         workflow = _workflow(owner)
+        _triggers(owner, workflow)
     organization = Organization.objects.get(pk=owner.organization_id)
     return Demo(organization, owner, _actor("mei@northwind.example"), workflow, password)
 
@@ -118,3 +119,25 @@ def _workflow(owner: Actor) -> Workflow:
         found.refresh_from_db()
     workflow: Workflow = found
     return workflow
+
+
+def _triggers(owner: Actor, workflow: Workflow) -> None:
+    """One of each kind that starts from outside; the schedule is off, so that nothing runs."""
+    if workflow.triggers.exists():
+        return
+    create_trigger(
+        actor=owner,
+        workflow_id=workflow.pk,
+        kind="schedule",
+        name="Every working morning",
+        enabled=False,
+        config={"cron": "0 8 * * MON-FRI", "time_zone": "Europe/Berlin", "catch_up": "last"},
+        inputs={"mail": "What came in overnight?", "amount": 0},
+    )
+    create_trigger(
+        actor=owner,
+        workflow_id=workflow.pk,
+        kind="webhook",
+        name="Mail from the website",
+        config={"scheme": "hmac", "mapping": {"mail": "body.message", "amount": "body.amount"}},
+    )

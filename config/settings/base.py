@@ -4,7 +4,6 @@ Nothing set: embedded (SQLite, memory broker, local files, offline model). `DATA
 `REDIS_URL`, `S3_BUCKET` switch to services, each by itself.
 """
 
-from datetime import timedelta
 from pathlib import Path
 
 import django_stubs_ext
@@ -190,6 +189,7 @@ if not PRODUCTION:
 GUARDIAN_RAISE_403 = False
 ANONYMOUS_USER_NAME = None
 from config.settings.sign_in import *
+from config.settings.upkeep import *
 
 EMAIL_TIMEOUT = 10  # seconds for each exchange with the mail server; see accounts/letters.py
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default=f"filemail:///{DATA_DIR / 'mail'}")
@@ -287,6 +287,8 @@ SPECTACULAR_SETTINGS = {
         "JoiningRoleEnum": "orgs.api.sso.ROLES",
         "ExportStateEnum": "files.models.Export.State",
         "RunStateEnum": "workflows.models.Run.State",
+        "TriggerKindEnum": "workflows.models.Trigger.Kind",
+        "FiringOutcomeEnum": "workflows.models.TriggerFiring.Outcome",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -312,40 +314,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE = {
-    "remind-of-expiring-keys": {
-        "task": "orgs.tasks.remind_of_expiring_keys",
-        "schedule": timedelta(hours=1),
-    },
-    "delete-old-answers": {
-        "task": "orgs.tasks.delete_old_answers",
-        "schedule": timedelta(minutes=15),
-    },
-    "sweep-runs": {"task": "workflows.tasks.sweep", "schedule": timedelta(seconds=5)},
-    "prune-runs": {"task": "workflows.tasks.prune_runs", "schedule": timedelta(minutes=5)},
-    "settle-overdue-holds": {
-        "task": "billing.tasks.settle_overdue_holds",
-        "schedule": timedelta(minutes=5),
-    },
-    "tend-invitations": {"task": "orgs.tasks.tend_invitations", "schedule": timedelta(minutes=2)},
-    "tend-letters": {"task": "accounts.tasks.tend_letters", "schedule": timedelta(minutes=1)},
-    "close-organizations": {
-        "task": "orgs.tasks.close_organizations",
-        "schedule": timedelta(minutes=5),
-    },
-    "tend-archives": {"task": "files.tasks.tend_archives", "schedule": timedelta(minutes=5)},
-    "forget-old-accounts-rows": {
-        "task": "accounts.tasks.forget_old_rows",
-        "schedule": timedelta(hours=6),
-    },
-    "seal-audit": {"task": "audit.tasks.seal", "schedule": timedelta(minutes=1)},
-    "check-audit": {"task": "audit.tasks.check", "schedule": timedelta(days=1)},
-    "prune-audit": {"task": "orgs.tasks.prune_audit", "schedule": timedelta(hours=1)},
-    "sweep-exports": {"task": "files.tasks.sweep", "schedule": timedelta(seconds=30)},
-}
-KEY_USE_FLUSH_SECONDS = (
-    60.0  # how often a process writes when keys were last used; 0: only when asked
-)
+KEY_USE_FLUSH_SECONDS = 60.0  # how often a process writes when keys were used; 0: when asked
 VIEWFLOW = {"AUTOREGISTER": False}
 
 # --- organizations
@@ -357,11 +326,15 @@ ARCHIVE_DAYS = env.int("ARCHIVE_DAYS", default=7)
 # --- the outside world
 OUTGOING_ALLOW = networks("OUTGOING_ALLOW")
 OUTGOING_ONLY = hosts("OUTGOING_ONLY")
-ENGINE_SLOTS = env.int("ENGINE_SLOTS", default=256)
+ENGINE_SLOTS = env.int("ENGINE_SLOTS", default=512)
+ENGINE_ORGANIZATION_SLOTS = env.int("ENGINE_ORGANIZATION_SLOTS", default=0)
 ENGINE_LEASE_SECONDS = env.int("ENGINE_LEASE_SECONDS", default=30)
 ENGINE_GRACE_SECONDS = env.int("ENGINE_GRACE_SECONDS", default=10)
 ENGINE_VALUE_LIMIT = env.int("ENGINE_VALUE_LIMIT", default=32_768)
 ENGINE_VALUE_MAX = env.int("ENGINE_VALUE_MAX", default=4_194_304)
+STATISTICS_DAYS = env.int("STATISTICS_DAYS", default=400)
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
 
 # --- words, time, logs
 LANGUAGE_CODE = "en"

@@ -66,7 +66,7 @@ class _Hop:
     body: bytes | str | None
 
 
-async def send(  # noqa: PLR0913 - the options of one HTTP call, all but two with defaults
+async def send(
     method: str,
     url: str,
     *,

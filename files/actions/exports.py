@@ -22,7 +22,7 @@ from files.formats import LineStream, lines_of
 from files.models import EXPORT_KIND, Export, StoredFile
 from files.sources import Source, require_source, source_of
 from orgs.access import Actor, system_actor
-from orgs.models import ApiKey, Membership, SupportAccess
+from orgs.returning import returning_actor
 
 logger = logging.getLogger(__name__)
 
@@ -151,26 +151,8 @@ def _write(export: Export) -> bool:
 
 def _actor_of(export: Export) -> Actor:
     """Who started it, with the rights of now. Raises PermissionRefused when they have none left."""
-    organization_id = export.organization_id
-    if export.api_key_id is not None:
-        key = ApiKey.objects.of(organization_id).live(now()).filter(pk=export.api_key_id).first()
-        if key is not None:
-            return Actor(
-                organization_id,
-                api_key_id=key.pk,
-                scopes=frozenset(key.scopes),
-                project_id=key.project_id,
-            )
-    elif export.support_id is not None:
-        stays = SupportAccess.objects.of(organization_id).running(now())
-        if stays.filter(pk=export.support_id, operator__is_active=True).exists():
-            return Actor(organization_id, export.role, export.user_id, support_id=export.support_id)
-    elif export.user_id is not None:
-        rows = Membership.objects.of(organization_id).filter(user__is_active=True)
-        if row := rows.filter(user_id=export.user_id).first():
-            return Actor(organization_id, row.role, export.user_id)
-    elif export.role:
-        return system_actor(organization_id)
+    if actor := returning_actor(export):
+        return actor
     raise PermissionRefused("Whoever started this export may not see it any more.")
 
 

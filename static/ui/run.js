@@ -3,11 +3,13 @@
   const view = document.getElementById("run");
   if (!view) return;
   const NODE_STATE = { __proto__: null, started: "running", retried: "running" };
-  const RUN_STATE = { __proto__: null, started: "running", resumed: "running" };
+  const RUN_STATE = { __proto__: null, started: "running", resumed: "running", resuming: "queued", retried: "queued", reset: "queued" };
   const log = document.getElementById("log");
-  const endings = ["run.succeeded", "run.failed", "run.cancelled"];
+  const endings = ["run.succeeded", "run.failed", "run.cancelled", "run.terminated", "run.timed-out"];
+  const asked = ["run.pausing", "run.cancelling", "run.signalled", "run.reused"];
   const kinds = [
-    "run.queued", "run.started", "run.waiting", "run.resumed", ...endings,
+    "run.queued", "run.started", "run.waiting", "run.resumed", ...endings, ...asked,
+    "run.paused", "run.parked", "run.resuming", "run.retried", "run.reset", "node.skipping", "node.skipped",
     "node.started", "node.succeeded", "node.failed", "node.retried", "node.waiting", "node.exception",
   ];
 
@@ -27,6 +29,7 @@
     const node = nodeOf(event.node_id);
     if (!node) return;
     const word = event.kind.replace("node.", "");
+    if (word === "skipping") return;
     node.dataset.state = NODE_STATE[word] ?? word;
     const { duration_ms: ms, usage } = event.data;
     if (ms != null) {
@@ -41,14 +44,15 @@
   }
 
   function setRun(event) {
+    document.body.dispatchEvent(new CustomEvent("ui:run"));
+    if (asked.includes(event.kind)) return;
     const word = event.kind.replace("run.", "");
     const badge = document.querySelector("#run-state .ui-badge");
     const state = event.data.state ?? RUN_STATE[word] ?? word;
     badge.className = `ui-badge ${state}`;
     badge.dataset.state = state;
     badge.textContent = document.getElementById("run-words").dataset[state.replace(/-(\w)/g, (_, c) => c.toUpperCase())] ?? state;
-    if (endings.includes(event.kind) || word === "waiting" || word === "resumed") refresh();
-    if (endings.includes(event.kind)) document.getElementById("cancel-form")?.remove();
+    if (event.kind !== "run.started") refresh();
   }
 
   function refresh() {
@@ -66,6 +70,8 @@
     }
     if (event.kind.endsWith(".failed")) line.className = "bad";
     log.append(line);
+    const option = new Option(`${event.seq} · ${event.kind} ${event.node_id}`, event.seq);
+    document.getElementById("reset-to")?.append(option);
     log.scrollTop = log.scrollHeight;
   }
 
@@ -86,6 +92,11 @@
     view.querySelectorAll(".ui-node.selected").forEach((node) => node.classList.remove("selected"));
     chosen.classList.add("selected");
     document.getElementById("tab-detail").click();
+  });
+  document.addEventListener("click", (event) => {
+    const opener = event.target.closest("[data-choose]");
+    const choice = opener && document.querySelector(`#${opener.dataset.dialog} [data-node-choice]`);
+    if (choice) choice.value = opener.dataset.choose;
   });
   if (view.dataset.live !== "1") return;
   const source = new EventSource(`${view.dataset.stream}?after=${view.dataset.seq}`);

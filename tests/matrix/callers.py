@@ -44,7 +44,7 @@ BEYOND_A_PROJECT = {
     "GET /api/v1/exports/<pk>/download/": REFUSED,
 }
 """What of the trail lies outside its project, so a key without `audit.view_all` is not told."""
-IN_A_PROJECT = frozenset({"workflow", "version", "run", "home"})
+IN_A_PROJECT = frozenset({"workflow", "version", "run", "home", "trigger", "webhook"})
 LEAVING = {
     Role.MEMBER: {"DELETE /api/v1/members/<pk>/", "POST /organization/members/<pk>/remove/"},
     Role.BUILDER: {

@@ -181,6 +181,7 @@ _TABLE: dict[str, tuple[int, int]] = {
     "POST /favicon.ico": (302, 302),
     "PUT /favicon.ico": (302, 302),
     "GET /healthz": (200, 200),
+    "GET /metrics": (404, 404),
     "POST /i18n/setlang/": (302, 302),
     "GET /invitation/": (200, 200),
     "GET /jsi18n/": (200, 200),

@@ -315,7 +315,8 @@ def growth(owner: Client, worlds: Worlds, findings: Findings) -> None:
 
 def _grow(world: World) -> None:
     more = replace(world, mark=f"{world.mark}-more", rows=SimpleNamespace(**vars(world.rows)))
-    for add in (making._add_keys, making._add_flow, making._add_run, making._add_tasks):
+    adding = (making._add_keys, making._add_flow, making._add_run, making._add_triggers)
+    for add in (*adding, making._add_tasks):
         add(more)
     holds = [_copy(world.rows.hold, billing_ref=f"more-{number}") for number in range(3)]
     Hold.objects.bulk_create(holds)

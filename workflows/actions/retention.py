@@ -25,6 +25,7 @@ from bpm.models import ProcessInfo
 from core.errors import InvalidInput, NotFound
 from orgs.access import Actor, require, system_actor
 from orgs.actions.retention import LONGEST, SHORTEST
+from workflows.history.rollup import count_some, uncounted
 from workflows.models import Run, Workflow
 from workflows.removal import Removed, remove_runs
 from workflows.runtime.sweep import HUMAN_INPUT, take_back_tasks
@@ -160,8 +161,11 @@ def _remove_some(due: _Due) -> Removed | None:
     assert last.ended_at is not None  # nosec B101 # noqa: S101 - it is before something
     due.after = last.ended_at, last.pk
     _take_back(runs)
-    ended = {"ended_at__lt": due.before, "state__in": ENDED}
-    removed = remove_runs([run.pk for run in runs], wait=False, **ended)
+    pks = [run.pk for run in runs]
+    while count_some(uncounted().filter(pk__in=pks)):
+        pass  # statistics outlive the run, so they take it in first
+    ended = {"ended_at__lt": due.before, "state__in": ENDED, "counted_epoch": F("epoch")}
+    removed = remove_runs(pks, wait=False, **ended)
     logger.info(
         "Runs pruned",
         extra={"organization": str(due.organization_id), "workflow": str(due.workflow_id)}

@@ -1,9 +1,12 @@
-"""Starting, cancelling and answering runs."""
+"""Starting and answering runs."""
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,18 +16,23 @@ from django.utils.timezone import now
 
 from audit.actions import record
 from bpm.models import Decision, HumanTask
-from core.errors import IdempotencyMismatch, NotFound
+from core.errors import IdempotencyMismatch, InvalidInput, NotFound
 from core.jsonsafe import clean, json_size
 from core.queue import enqueue
 from core.trace import current_trace_id
-from orgs.access import Actor, can, require
+from orgs.access import Actor, can, require, system_actor
 from orgs.projects import refuse_archived
-from workflows.errors import NotPublished, RunFinished, ValueTooLarge
+from workflows.actions.control import cancel_run
+from workflows.actions.queueing import SUPERSEDED, apply_policy, enter_queue
+from workflows.errors import ConcurrencyConflict, NotPublished, RunFinished, ValueTooLarge
+from workflows.history.tags import tag_started
 from workflows.inputs import check_inputs
-from workflows.models import Event, Run, Signal, Workflow, WorkflowVersion
-from workflows.runtime.ending import end_run, tell_worker
-from workflows.runtime.sweep import take_back_tasks
+from workflows.models import Event, Run, RunPolicy, Signal, Workflow, WorkflowVersion
+from workflows.runtime.slots import rivals
+from workflows.runtime.telling import wake
 from workflows.values import Aside
+
+LONGEST_DELAY = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +54,18 @@ def start_run(
     version_id: UUID | None = None,
     trigger: str = Run.Trigger.API,
     idempotency_key: str | None = None,
+    not_before: datetime | None = None,
     parent: Parent | None = None,
+    priority: int | None = None,
 ) -> Run:
     """Queue a run; it is durable when this returns. The same key returns the same run.
 
+    With a `not_before` that lies ahead it is scheduled, and queued when that time has come.
+
     Without `version_id` the published version runs; who may edit the workflow also gets its
-    latest draft while nothing is published. Raises InvalidRunInput, ValueTooLarge,
-    NotPublished.
+    latest draft while nothing is published. `priority` (-10 to 10) stands for the workflow's own.
+    A run whose concurrency key is taken is held. Raises InvalidRunInput, ValueTooLarge,
+    NotPublished, ConcurrencyConflict, InvalidInput for a time too far ahead.
     """
     version = _version_to_run(actor, workflow_id, version_id)
     values = check_inputs(version.definition, inputs)
@@ -71,14 +84,24 @@ def start_run(
     )
     run.system = _system(run, query)
     _refuse_too_large(run)
+    policy = apply_policy(run, priority)
+    _schedule(run, not_before)
     whole = run.inputs, run.system
     try:
-        return _insert(actor, run)
+        return _insert(actor, run, policy)
     except IntegrityError:
         if run.idempotency_key is None:
             raise
         run.inputs, run.system = whole
         return _same(run)
+
+
+def _schedule(run: Run, not_before: datetime | None) -> None:
+    if not_before is None or not_before <= now():
+        return
+    if not_before > now() + LONGEST_DELAY:
+        raise InvalidInput("This is too far ahead.", field="not_before", most=LONGEST_DELAY.days)
+    run.not_before, run.state = not_before, Run.State.SCHEDULED
 
 
 def _refuse_too_large(run: Run) -> None:
@@ -87,26 +110,39 @@ def _refuse_too_large(run: Run) -> None:
         raise ValueTooLarge("The inputs are too large.", size=size, limit=limit)
 
 
-def _insert(actor: Actor, run: Run) -> Run:
+def _insert(actor: Actor, run: Run, policy: RunPolicy | None) -> Run:
     """With what is too large for its row put aside before."""
     aside = Aside(run.organization_id, run.public_id)
+    values = run.inputs
     run.inputs, run.system = aside.row_form(run.inputs), aside.row_form(run.system)
     try:
-        return _insert_row(actor, run)
-    except IntegrityError:  # whatever else happens, the run may be there all the same
+        return _insert_row(actor, run, policy, values)
+    except (IntegrityError, ConcurrencyConflict):  # the run may be there all the same
         aside.discard()
         raise
 
 
 @transaction.atomic
-def _insert_row(actor: Actor, run: Run) -> Run:
+def _insert_row(actor: Actor, run: Run, policy: RunPolicy | None, values: dict[str, Any]) -> Run:
     run.save(force_insert=True)
+    takes_over = enter_queue(run, policy)
+    if declared := run.workflow.searchable:
+        tag_started(run, values, declared)
     Event.objects.create(
-        organization_id=run.organization_id, run=run, seq=1, kind="run.queued", at=now()
+        organization_id=run.organization_id, run=run, seq=1, kind=f"run.{run.state}", at=now()
     )
+    if takes_over:
+        transaction.on_commit(partial(_supersede, run), robust=True)
     _note("workflows.run.started", actor, run, trigger=run.trigger)
     enqueue("workflows.tasks.pump")
     return run
+
+
+def _supersede(run: Run) -> None:
+    """Cancel what has the run's concurrency key, or waits for it, since before the run came."""
+    for run_id in rivals(run):
+        with suppress(RunFinished, NotFound):
+            cancel_run(actor=system_actor(run.organization_id), run_id=run_id, reason=SUPERSEDED)
 
 
 def _same(run: Run) -> Run:
@@ -166,34 +202,6 @@ def _system(run: Run, query: str) -> dict[str, Any]:
     }
 
 
-@transaction.atomic
-def cancel_run(*, actor: Actor, run_id: UUID, reason: str = "") -> Run:
-    """End a run now; its worker is fenced out and its open tasks are taken back.
-
-    Raises RunFinished when it is over already, and nothing changes then.
-    """
-    seen = Run.objects.visible_to(actor).filter(public_id=run_id).first()
-    if seen is None:
-        raise NotFound("There is no such run.")
-    _require_control(actor, seen)
-    # Tasks before the run: a decision locks in the same order, so the two cannot deadlock.
-    take_back_tasks(seen, "The run was cancelled.")
-    run = Run.objects.select_for_update().get(pk=seen.pk)
-    if run.finished:
-        raise RunFinished("The run is over already.", state=run.state)
-    reason = reason[:500]
-    error = {"code": "cancelled", "message": reason, "node_id": ""}
-    end_run(run, Run.State.CANCELLED, error=error, data={"reason": reason})
-    _note("workflows.run.cancelled", actor, run, reason=reason)
-    return run
-
-
-def _require_control(actor: Actor, run: Run) -> None:
-    """Whoever started a run may stop it; others need the right to control runs."""
-    if actor.user_id is None or run.started_by_id != actor.user_id:
-        require(actor, "run.control", run)
-
-
 def deliver_decision(task: HumanTask, decision: Decision) -> None:
     """Bpm's handler: hand a person's answer to the waiting run, in the decision's transaction.
 
@@ -212,12 +220,7 @@ def deliver_decision(task: HumanTask, decision: Decision) -> None:
         payload=clean(_answer(decision)),
         delivery_id=f"task:{task.pk}",
     )
-    run.wakes += 1
-    if run.state == Run.State.WAITING:
-        run.state = Run.State.QUEUED
-    run.save(update_fields=["wakes", "state"])
-    tell_worker(run)
-    enqueue("workflows.tasks.pump")
+    wake(run)
 
 
 def _answer(decision: Decision) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from rest_framework import serializers
 
 from core.fields import TraceIdField
 from orgs.actions.retention import LONGEST, SHORTEST
+from workflows.actions.runs import LONGEST_DELAY
+from workflows.api.history_shapes import SearchableValueSerializer
 from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
 from workflows.models.values import row_value
 
@@ -17,11 +19,13 @@ class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
         source="published.number", default=None, read_only=True, allow_null=True
     )
 
+    searchable = SearchableValueSerializer(many=True, read_only=True)
+
     class Meta:
         model = Workflow
         fields = (
             "id", "project", "name", "description", "mode", "published", "published_number",
-            "latest_number", "run_retention_days", "created_at", "updated_at",
+            "latest_number", "run_retention_days", "searchable", "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -90,10 +94,25 @@ class StartRunSerializer(serializers.Serializer[Any]):
     inputs = serializers.DictField(required=False, default=dict)
     query = serializers.CharField(required=False, default="", allow_blank=True, max_length=100_000)
     version = serializers.UUIDField(required=False, default=None)
+    priority = serializers.IntegerField(
+        required=False, default=None, allow_null=True, min_value=-10, max_value=10,
+        help_text="Among the organization's runs, the highest first. Null: as the workflow says.",
+    )  # fmt: skip
+    delay = serializers.FloatField(
+        required=False,
+        default=0,
+        min_value=0,
+        max_value=LONGEST_DELAY.total_seconds(),
+        help_text="Seconds until it may start.",
+    )
+    not_before = serializers.DateTimeField(
+        required=False, allow_null=True, default=None, help_text="When it may start; or `delay`."
+    )
 
-
-class CancelRunSerializer(serializers.Serializer[Any]):
-    reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["delay"] and attrs["not_before"]:
+            raise serializers.ValidationError({"delay": "Give this or not_before, not both."})
+        return attrs
 
 
 class StoredValueField(serializers.JSONField):
@@ -105,9 +124,10 @@ class StoredValueField(serializers.JSONField):
 
 
 RUN_FIELDS = (
-    "id", "workflow", "version", "version_number", "state", "trigger", "inputs", "outputs", "error",
-    "trace_id", "step_count", "tokens", "cost", "created_at", "started_at", "ended_at",
-    "duration_ms",
+    "id", "workflow", "version", "version_number", "state", "control", "trigger", "inputs",
+    "outputs", "error", "not_before", "source_node", "trace_id", "step_count", "tokens", "cost",
+    "created_at", "started_at", "ended_at", "duration_ms", "priority", "concurrency_key",
+    "deadline_at",
 )  # fmt: skip
 
 
@@ -128,6 +148,26 @@ class RunFilter(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=Run.State.choices, required=False)
     workflow = serializers.UUIDField(required=False)
     trace_id = TraceIdField(required=False)
+    id = serializers.UUIDField(required=False)
+    trigger = serializers.ChoiceField(choices=Run.Trigger.choices, required=False)
+    since = serializers.DateTimeField(required=False, help_text="Made at this time or later.")
+    until = serializers.DateTimeField(required=False, help_text="Made before this time.")
+    min_seconds = serializers.FloatField(required=False, min_value=0, max_value=10**9)
+    max_seconds = serializers.FloatField(required=False, min_value=0, max_value=10**9)
+    error = serializers.CharField(
+        required=False, max_length=60, help_text="The code of the error it ended with."
+    )
+    parent = serializers.UUIDField(  # type: ignore[assignment]  # a field
+        required=False, help_text="Started by this run."
+    )
+    source = serializers.UUIDField(  # type: ignore[assignment]  # a field
+        required=False, help_text="A rerun of this run."
+    )
+    tag = serializers.CharField(
+        required=False,
+        max_length=300,
+        help_text="A searchable value: `order:4711`, or `order:47*` for what begins so.",
+    )
 
 
 class StepSerializer(serializers.ModelSerializer[Step]):

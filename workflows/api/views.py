@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
+from django.http.response import HttpResponseBase
+from django.utils.timezone import now
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import exceptions, mixins, status
 from rest_framework.decorators import action
@@ -15,7 +18,6 @@ from core.schema import refusal
 from orgs.api.access import OrgViewSet
 from orgs.api.once import REPLAYED, idempotency_key
 from workflows.actions import (
-    cancel_run,
     check_flow,
     import_flow,
     move_workflow,
@@ -25,9 +27,9 @@ from workflows.actions import (
 )
 from workflows.actions.flows import MAX_BYTES, require_import
 from workflows.actions.retention import kept_days
+from workflows.api.control import GRANTED, ControlsRuns
 from workflows.api.serializers import (
     AfterSerializer,
-    CancelRunSerializer,
     EventSerializer,
     EventsSerializer,
     ImportedSerializer,
@@ -44,6 +46,9 @@ from workflows.api.serializers import (
     WorkflowRetentionSerializer,
     WorkflowSerializer,
 )
+from workflows.api.trigger_shapes import WaitSerializer
+from workflows.api.waiting import answer_when_over
+from workflows.history.search import narrow_runs
 from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
 
 RUN_EXAMPLE = OpenApiExample(
@@ -171,12 +176,18 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
 
     @extend_schema(
         request=StartRunSerializer,
-        responses={201: RunSerializer},
+        responses={
+            201: RunSerializer,
+            409: refusal("concurrency_conflict", "Another run with this concurrency key."),
+        },
         examples=[RUN_EXAMPLE],
+        parameters=[WaitSerializer],
     )
     @action(detail=True, methods=["post"])
-    def runs(self, request: Request, pk: str) -> Response:
+    def runs(self, request: Request, pk: str) -> HttpResponseBase:
         """Start a run. The same `Idempotency-Key` answers with the same run."""
+        asked = WaitSerializer(data=request.query_params)
+        asked.is_valid(raise_exception=True)
         form = StartRunSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         run = start_run(
@@ -186,9 +197,21 @@ class WorkflowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewS
             query=form.validated_data["query"],
             version_id=form.validated_data["version"],
             idempotency_key=idempotency_key(request),
+            priority=form.validated_data["priority"],
+            not_before=moment_of(form.validated_data),
         )
         again = {REPLAYED: "true"} if run.repeated else None
+        if wait := asked.validated_data["wait"]:
+            return answer_when_over(request, run, wait, again)
         return Response(RunSerializer(run).data, status=status.HTTP_201_CREATED, headers=again)
+
+
+def moment_of(given: dict[str, Any]) -> datetime | None:
+    """When a run is to start at the earliest."""
+    if delay := given["delay"]:
+        return now() + timedelta(seconds=delay)
+    moment: datetime | None = given["not_before"]
+    return moment
 
 
 class VersionViewSet(mixins.RetrieveModelMixin, OrgViewSet):
@@ -203,18 +226,22 @@ class VersionViewSet(mixins.RetrieveModelMixin, OrgViewSet):
         return WorkflowVersion.objects.visible_to(self.actor)
 
 
-class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
+class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ControlsRuns):
     """Runs, newest first; one by itself with its steps in the order they ended."""
 
     serializer_class = RunSerializer
     verbs = {"*": "run.view"}
-    granted = frozenset({"list", "retrieve", "events", "cancel"})
+    granted = frozenset({"list", "retrieve", "events"}) | GRANTED
+    own_keys = frozenset({"rerun"})
     lookup_field = "public_id"
     lookup_url_kwarg = "pk"
     lookup_value_converter = "uuid"
     queryset = Run.objects.none()
     filters = RunFilter
-    columns = {"workflow": "workflow_id"}
+
+    @staticmethod
+    def narrow(rows: QuerySet[Run], wanted: dict[str, Any]) -> QuerySet[Run]:
+        return narrow_runs(rows, wanted)
 
     def get_queryset(self) -> QuerySet[Run]:
         rows = Run.objects.visible_to(self.actor)
@@ -239,16 +266,3 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OrgViewSet):
         after = form.validated_data["after"]
         rows = Event.objects.filter(run=self.get_object(), seq__gt=after).order_by("seq")
         return Response({"results": EventSerializer(rows[:500], many=True).data})
-
-    @extend_schema(request=CancelRunSerializer, responses=RunSerializer)
-    @action(detail=True, methods=["post"])
-    def cancel(self, request: Request, pk: str) -> Response:
-        """End a run now; what it asked of people is taken back."""
-        form = CancelRunSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        run = cancel_run(
-            actor=self.actor,
-            run_id=self.get_object().public_id,
-            reason=form.validated_data["reason"],
-        )
-        return Response(RunSerializer(run).data)

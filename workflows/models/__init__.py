@@ -1,5 +1,8 @@
 """Rows of the workflows room, split by noun."""
 
+from workflows.models.bulk import BulkCommand
+from workflows.models.history import RollupHour, RunLog, RunTag
+from workflows.models.queueing import ConcurrencySlot, NodeRateLimit, RunPolicy
 from workflows.models.runs import (
     Event,
     Run,
@@ -8,6 +11,7 @@ from workflows.models.runs import (
     Step,
     WorkerProcess,
 )
+from workflows.models.triggers import Trigger, TriggerFiring
 from workflows.models.values import RunValue
 from workflows.models.workflows import (
     Workflow,
@@ -17,12 +21,21 @@ from workflows.models.workflows import (
 )
 
 __all__ = [
+    "BulkCommand",
+    "ConcurrencySlot",
     "Event",
+    "NodeRateLimit",
+    "RollupHour",
     "Run",
+    "RunLog",
+    "RunPolicy",
+    "RunTag",
     "RunValue",
     "RunWait",
     "Signal",
     "Step",
+    "Trigger",
+    "TriggerFiring",
     "WorkerProcess",
     "Workflow",
     "WorkflowGrant",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from core.ids import uuid7
@@ -119,6 +119,10 @@ class Run(HoldsValues):
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     started_at = models.DateTimeField(_("started"), null=True)
     ended_at = models.DateTimeField(_("ended"), null=True)
+    counted_epoch = models.IntegerField(default=-1, db_default=-1, editable=False)
+    """The epoch whose end the statistics hold; a run that ended under another one is due."""
+    counted_step = models.BigIntegerField(default=0, db_default=0, editable=False)
+    """The last of its steps that the statistics hold."""
 
     objects = RunQuerySet.as_manager()
 
@@ -140,7 +144,9 @@ class Run(HoldsValues):
                 condition=Q(api_key_id__isnull=False),
             ),
             models.Index(
-                fields=("-priority", "id"), name="run_queued", condition=Q(state="queued")
+                fields=("organization", "-priority", "id"),
+                name="run_queued",
+                condition=Q(state="queued"),
             ),
             models.Index(fields=("owner",), name="run_running", condition=Q(state="running")),
             models.Index(
@@ -159,10 +165,30 @@ class Run(HoldsValues):
             models.Index(
                 fields=("parent",), name="run_children", condition=Q(parent__isnull=False)
             ),
+            models.Index(
+                fields=("parent",),
+                name="run_live_children",
+                condition=Q(parent__isnull=False, ended_at__isnull=True),
+            ),
             models.Index(fields=("source",), name="run_reruns", condition=Q(source__isnull=False)),
             models.Index(
                 fields=("workflow", "ended_at", "id"),
                 name="run_ended",
+                condition=Q(ended_at__isnull=False),
+            ),
+            models.Index(
+                fields=("ended_at",),
+                name="run_uncounted",
+                condition=Q(ended_at__isnull=False) & ~Q(counted_epoch=F("epoch")),
+            ),
+            models.Index(
+                fields=("organization", "-id"),
+                name="run_live",
+                condition=Q(ended_at__isnull=True),
+            ),
+            models.Index(
+                fields=("organization", "state", "-id"),
+                name="run_ended_state",
                 condition=Q(ended_at__isnull=False),
             ),
         )
@@ -249,6 +275,13 @@ class Event(OfRun):
         verbose_name = _("event")
         verbose_name_plural = _("events")
         constraints = (models.UniqueConstraint(name="event_gapless", fields=("run", "seq")),)
+        indexes = (
+            models.Index(
+                fields=("organization_id", "id"),
+                name="event_of_runs",
+                condition=Q(kind__startswith="run."),
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.run_id}#{self.seq} {self.kind}"
@@ -273,6 +306,7 @@ class RunWait(OfRun):
         )
         indexes = (
             models.Index(fields=("wake_at",), name="wait_due", condition=Q(wake_at__isnull=False)),
+            models.Index(fields=("run",), name="wait_of_child", condition=Q(kind="run")),
         )
 
     def __str__(self) -> str:

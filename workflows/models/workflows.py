@@ -44,6 +44,10 @@ class Workflow(TenantModel):
         blank=True,
         help_text=_("Empty: as long as the organization keeps them."),
     )
+    searchable: models.JSONField[Any, Any] = models.JSONField(
+        _("searchable values"), default=list, blank=True
+    )
+    """[{"name", "source": "input" or "output", "path"}]: what runs are found by."""
     latest_number = models.PositiveIntegerField(_("latest version"), default=0)
     created_by_id = models.UUIDField(null=True, editable=False)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from workflows.runner import RunState
+from workflows.runtime.ending import close_children
+from workflows.runtime.family import tell_parent
 from workflows.runtime.journal import StoreJournal
 from workflows.runtime.store.base import Claimed
 from workflows.runtime.sweep import close_run
@@ -17,5 +19,9 @@ async def after_end(run: Claimed, journal: StoreJournal) -> None:
 
     Most runs leave nothing behind and cost nothing here.
     """
-    if journal.waited or journal.state not in GOOD:
+    if journal.waited or journal.state not in GOOD or run.concurrency_key:
         await asyncio.to_thread(close_run, run.pk)
+    if journal.waited:
+        await asyncio.to_thread(close_children, run.pk)
+    if run.parent_id is not None:
+        await asyncio.to_thread(tell_parent, run.pk)

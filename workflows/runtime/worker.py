@@ -26,9 +26,9 @@ from django import db
 from django.conf import settings
 from django.db import close_old_connections
 from django.db.models import F
-from django.utils.timezone import now
 
 from core.bus import get_bus
+from core.database import database_now
 from core.groupcommit import GroupCommitter
 from core.ids import uuid7
 from core.trace import tracing
@@ -178,7 +178,7 @@ class Worker:
                 return
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        full = len(self._running) >= self._slots
+        full = len(self._running) >= self._slots or settings.ENGINE_ORGANIZATION_SLOTS > 0
         run = self._running.pop(task, None)
         if not task.cancelled() and (error := task.exception()):
             logger.error("Run %s was left as it is", run and run.public_id, exc_info=error)
@@ -205,6 +205,8 @@ class Worker:
                     del self._outsides[run.pk]
             if journal.state in ENDED:
                 await after_end(run, journal)
+                if run.concurrency_key:  # it passed to the next
+                    self._bell.set()
             if journal.state == RunState.QUEUED:  # an answer came while it lay down
                 self._bell.set()
 
@@ -310,7 +312,7 @@ class Worker:
                 defaults={
                     "host": socket.gethostname()[:120],
                     "pid": os.getpid(),
-                    "alive_until": now() + timedelta(seconds=self._lease),
+                    "alive_until": database_now() + timedelta(seconds=self._lease),
                 },
             )
             before = self._places()

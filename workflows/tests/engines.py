@@ -16,6 +16,10 @@ from workflows.runtime.worker import Worker
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = """
+import datetime
+import django.utils.timezone as clock
+right = clock.now
+clock.now = lambda: right() + datetime.timedelta(seconds={clock})
 import django; django.setup()
 from workflows.runtime.worker import Worker
 worker = Worker(slots=16, lease=float({lease!r})); worker.start()
@@ -59,9 +63,10 @@ def until(condition, seconds=15.0):
 class EngineProcess:
     """An engine in a process of its own, on the test's database."""
 
-    def __init__(self, lease=2.0):
+    def __init__(self, lease=2.0, clock=0):
+        """`clock`: by how many seconds the clock of its host is wrong."""
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM.format(lease=lease)],
+            [sys.executable, "-c", PROGRAM.format(lease=lease, clock=clock)],
             cwd=ROOT,
             env=os.environ
             | {

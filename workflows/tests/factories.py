@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import factory
+from django.utils.timezone import now
 from factory.django import DjangoModelFactory
 
 from orgs.projects import default_project_id
@@ -139,6 +140,8 @@ def published(definition, organization=None):
 def make_runs(organization, count, workflow=None, **fields):
     """Queued runs, or whatever `fields` say; their trace ids count from 0."""
     workflow = workflow or published(approval_flow(), organization)
+    if fields.get("state", "queued") not in Run.LIVE:
+        fields = {"ended_at": now(), **fields}
     return Run.objects.bulk_create(
         Run(
             organization=organization,

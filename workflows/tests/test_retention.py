@@ -226,7 +226,7 @@ def test_money_the_trail_and_peoples_decisions_stay(client):
 
     after = snapshot_of(world)
     gone = {"workflows.Run", "workflows.RunValue", "workflows.Step", "workflows.Event"}
-    gone |= {"workflows.RunWait", "workflows.Signal"}
+    gone |= {"workflows.RunWait", "workflows.Signal", "workflows.ConcurrencySlot"}
     for model in (Hold, LedgerEntry, UsageRecord, Decision, Comment):
         assert after[model._meta.label] == before[model._meta.label]
     entries = Entry._meta.label

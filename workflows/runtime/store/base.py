@@ -35,6 +35,7 @@ class Claimed:
     parent_id: int | None = None
     parent_node: str = ""
     parent_iteration: str = ""
+    concurrency_key: str = ""
     steps: tuple[Step, ...] = ()
     waits: tuple[Wait, ...] = ()
     signals: tuple[Signal, ...] = ()
@@ -128,7 +129,10 @@ class RunStore(Protocol):
     async def close(self) -> None: ...
 
     async def claim(self, owner: UUID, limit: int) -> list[Claimed]:
-        """Take up to `limit` queued runs: epoch + 1, owner set, steps and signals loaded."""
+        """Take up to `limit` queued runs: epoch + 1, owner set, steps and signals loaded.
+
+        Organizations take turns. Fewer than `limit`: there is no more to take at this moment.
+        """
 
     async def commit(self, commits: list[Commit]) -> list[Committed]:
         """Make all of it durable in one transaction; the fenced ones change nothing."""

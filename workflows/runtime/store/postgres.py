@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
@@ -20,28 +21,18 @@ from core.database import conninfo
 from core.jsonsafe import dump_json
 from workflows.runner import Signal, Step, Wait
 from workflows.runtime.store.base import Claimed, Commit, Committed, Group, fold
+from workflows.runtime.store.claiming import RUN_FIELDS, Turns
 from workflows.runtime.store.rows import (
+    MOST_LOGS,
     SIGNAL_FIELDS,
     STEP_FIELDS,
     WAIT_FIELDS,
+    log_row,
     signal_of,
     step_of,
     wait_of,
 )
 
-RUN_FIELDS = (
-    "id", "public_id", "epoch", "organization_id", "workflow_id", "version_id", "trace_id",
-    "inputs", "system", "wakes", "crashes", "seq", "control", "started_by_id", "api_key_id",
-    "generation", "deadline_at", "parent_id", "parent_node", "parent_iteration",
-)  # fmt: skip
-
-CLAIM = f"""
-UPDATE workflows_run SET state = 'running', epoch = epoch + 1, owner = %s,
-       started_at = COALESCE(started_at, now())
-WHERE id IN (SELECT id FROM workflows_run WHERE state = 'queued'
-             ORDER BY priority DESC, id LIMIT %s FOR UPDATE SKIP LOCKED)
-RETURNING {", ".join(RUN_FIELDS)}, step_count
-"""  # nosec B608 # noqa: S608 - constants of this module
 STEPS = f"SELECT {', '.join(STEP_FIELDS)} FROM workflows_step WHERE run_id = ANY(%s) ORDER BY id"  # nosec B608 # noqa: S608 - constants
 WAITS = f"SELECT {', '.join(WAIT_FIELDS)} FROM workflows_runwait WHERE run_id = ANY(%s)"  # nosec B608 # noqa: S608 - constants
 SIGNALS = (
@@ -52,8 +43,9 @@ DEFINITION = "SELECT definition FROM workflows_workflowversion WHERE id = %s"
 
 _RUNS = """
 c AS (
-  SELECT * FROM json_to_recordset(%(runs)s::json) AS t(id bigint, epoch int, wakes int, state text,
-    outputs jsonb, error jsonb, n_events int, n_steps int, tokens bigint, cost bigint, ends bool)
+  SELECT * FROM jsonb_to_recordset(%(runs)s::jsonb) AS t(id bigint, epoch int, wakes int,
+    state text, outputs jsonb, error jsonb, n_events int, n_steps int, tokens bigint, cost bigint,
+    ends bool)
 ), u AS (
   UPDATE workflows_run r SET
     seq = r.seq + c.n_events, step_count = r.step_count + c.n_steps,
@@ -68,7 +60,9 @@ c AS (
     crashes = CASE WHEN c.n_steps > 0 THEN 0 ELSE r.crashes END,
     outputs = COALESCE(c.outputs, r.outputs), error = COALESCE(c.error, r.error),
     ended_at = CASE WHEN c.ends THEN clock_timestamp() ELSE r.ended_at END
-  FROM c WHERE r.id = c.id AND r.epoch = c.epoch AND r.state = 'running'
+  FROM c
+  WHERE r.id = ANY (%(ids)s::bigint[]) AND r.id = c.id
+    AND CASE r.state WHEN 'running' THEN r.epoch END = c.epoch
   RETURNING r.id, r.epoch, r.seq, r.seq - c.n_events AS base, r.control, r.state, r.wakes,
     r.organization_id
 )"""
@@ -76,10 +70,12 @@ _PARTS = {
     "steps": """, s AS (
   INSERT INTO workflows_step (organization_id, run_id, node_id, iteration, kind, status, handle,
     attempts, inputs, outputs, error, error_code, usage, cost, started_at, ended_at)
-  SELECT u.organization_id, v.run_id, v.node_id, v.iteration, v.kind, v.status, v.handle,
-    v.attempts, v.inputs, v.outputs, v.error, v.error_code, v.usage, v.cost, v.started_at,
+  SELECT u.organization_id, v.run_id, v.node_id, COALESCE(v.iteration, ''), v.kind,
+    COALESCE(v.status, 'succeeded'), COALESCE(v.handle, 'source'), COALESCE(v.attempts, 1),
+    COALESCE(v.inputs, '{}'), COALESCE(v.outputs, '{}'), COALESCE(v.error, ''),
+    COALESCE(v.error_code, ''), COALESCE(v.usage, '{}'), COALESCE(v.cost, 0), v.started_at,
     v.ended_at
-  FROM json_to_recordset(%(steps)s::json) AS v(run_id bigint, epoch int, n int, node_id text,
+  FROM jsonb_to_recordset(%(steps)s::jsonb) AS v(run_id bigint, epoch int, n int, node_id text,
     iteration text, kind text, status text, handle text, attempts smallint, inputs jsonb,
     outputs jsonb, error text, error_code text, usage jsonb, cost bigint, started_at timestamptz,
     ended_at timestamptz)
@@ -88,8 +84,9 @@ _PARTS = {
 )""",
     "events": """, e AS (
   INSERT INTO workflows_event (organization_id, run_id, seq, kind, node_id, data, at)
-  SELECT u.organization_id, v.run_id, u.base + v.n, v.kind, v.node_id, v.data, clock_timestamp()
-  FROM json_to_recordset(%(events)s::json) AS v(run_id bigint, epoch int, n int, kind text,
+  SELECT u.organization_id, v.run_id, u.base + v.n, v.kind, COALESCE(v.node_id, ''),
+    COALESCE(v.data, '{}'), clock_timestamp()
+  FROM jsonb_to_recordset(%(events)s::jsonb) AS v(run_id bigint, epoch int, n int, kind text,
     node_id text, data jsonb)
   JOIN u ON u.id = v.run_id AND u.epoch = v.epoch
 )""",
@@ -97,15 +94,16 @@ _PARTS = {
   INSERT INTO workflows_runwait (organization_id, run_id, node_id, iteration, kind, key, wake_at,
     data, created_at)
   SELECT u.organization_id, v.run_id, v.node_id, v.iteration, v.kind, v.key, v.wake_at, v.data,
-    now()
-  FROM json_to_recordset(%(waits)s::json) AS v(run_id bigint, epoch int, node_id text,
-    iteration text, kind text, key text, wake_at timestamptz, data jsonb)
+    COALESCE(v.created_at, now())
+  FROM jsonb_to_recordset(%(waits)s::jsonb) AS v(run_id bigint, epoch int, node_id text,
+    iteration text, kind text, key text, wake_at timestamptz, data jsonb, created_at timestamptz)
   JOIN u ON u.id = v.run_id AND u.epoch = v.epoch
-  ON CONFLICT (run_id, node_id, iteration) DO NOTHING
+  ON CONFLICT (run_id, node_id, iteration) DO UPDATE SET kind = excluded.kind,
+    key = excluded.key, wake_at = excluded.wake_at, data = excluded.data
 )""",
     "resolved": """, d AS (
   SELECT v.run_id, v.node_id, v.iteration
-  FROM json_to_recordset(%(resolved)s::json) AS v(run_id bigint, epoch int, node_id text,
+  FROM jsonb_to_recordset(%(resolved)s::jsonb) AS v(run_id bigint, epoch int, node_id text,
     iteration text)
   JOIN u ON u.id = v.run_id AND u.epoch = v.epoch
 ), dw AS (
@@ -117,10 +115,23 @@ _PARTS = {
 )""",
     "consumed": """, cs AS (
   DELETE FROM workflows_signal x
-  USING json_to_recordset(%(consumed)s::json) AS v(run_id bigint, epoch int, id bigint)
+  USING jsonb_to_recordset(%(consumed)s::jsonb) AS v(run_id bigint, epoch int, id bigint)
   JOIN u ON u.id = v.run_id AND u.epoch = v.epoch
   WHERE x.id = v.id AND x.run_id = v.run_id
 )""",
+    "logs": f""", l AS (
+  INSERT INTO workflows_runlog (organization_id, run_id, seq, node_id, iteration, level, message,
+    at)
+  SELECT u.organization_id, v.run_id, b.last + v.n, v.node_id, v.iteration, v.level, v.message,
+    COALESCE(v.at, clock_timestamp())
+  FROM jsonb_to_recordset(%(logs)s::jsonb) AS v(run_id bigint, epoch int, n int, node_id text,
+    iteration text, level text, message text, at timestamptz)
+  JOIN u ON u.id = v.run_id AND u.epoch = v.epoch
+  CROSS JOIN LATERAL (SELECT COALESCE(max(x.seq), 0) AS last FROM workflows_runlog x
+                      WHERE x.run_id = u.id) b
+  WHERE b.last + v.n <= {MOST_LOGS}
+  ORDER BY v.run_id, v.n
+)""",  # nosec B608 # noqa: S608 - a number of ours
 }
 
 
@@ -128,8 +139,10 @@ _PARTS = {
 def statement(parts: frozenset[str]) -> str:
     """The commit of runs with these `parts` beside them; each form is prepared once.
 
-    Rows travel as one JSON text a table: an array a column costs psycopg five times as much and
-    PostgreSQL twice (measured at 100 runs a commit).
+    Rows travel as one JSON text a table, without what is as usual: an array a column costs psycopg
+    twice as much. As jsonb it is read once; as json, once more for every column that is jsonb.
+    Runs are found by their numbers. Their state hides in an expression, or the planner would read
+    the index of running runs, where every step leaves a version behind.
     """
     inserts = "".join(text for name, text in _PARTS.items() if name in parts)
     return f"WITH {_RUNS}{inserts} SELECT id, epoch, seq, control, state, wakes FROM u"  # nosec B608 # noqa: S608 - constants of this module
@@ -144,8 +157,10 @@ class PostgresStore:
             min_size=1,
             max_size=connections,
             kwargs={"autocommit": True, "prepare_threshold": 0},
+            configure=_by_index,
             open=False,
         )
+        self._turns = Turns(settings.ENGINE_ORGANIZATION_SLOTS)
 
     async def open(self) -> None:
         await self._pool.open(wait=True, timeout=10)
@@ -155,7 +170,7 @@ class PostgresStore:
 
     async def claim(self, owner: UUID, limit: int) -> list[Claimed]:
         async with self._pool.connection() as connection:
-            rows = await (await connection.execute(CLAIM, (owner, limit))).fetchall()
+            rows = await self._turns.take(connection, owner, limit)
             started = [row[0] for row in rows if row[-1] or row[RUN_FIELDS.index("seq")] > 1]
             extra = await _rows_of(connection, started)
         return sorted((_claimed(row, extra) for row in rows), key=lambda run: run.pk)
@@ -163,7 +178,7 @@ class PostgresStore:
     async def commit(self, commits: list[Commit]) -> list[Committed]:
         groups = fold(commits)
         given = _parameters(groups)
-        ask = statement(frozenset(given) - {"runs"})
+        ask = statement(frozenset(given) - {"runs", "ids"})
         async with self._pool.connection() as connection:
             rows = await (await connection.execute(ask, given)).fetchall()
         done = {(row[0], row[1]): Committed(True, *row[2:]) for row in rows}
@@ -182,6 +197,19 @@ class PostgresStore:
             raise LookupError(f"version {version_id} is gone")
         definition: dict[str, Any] = row[0]
         return definition
+
+
+_PLANS = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_mergejoin": "off",
+}
+
+
+async def _by_index(connection: AsyncConnection[TupleRow]) -> None:
+    """Plans are made once, and maybe while tables are small: they must not read all of them."""
+    for name, value in _PLANS.items():
+        await connection.execute(f"SET {name} = {value}")
 
 
 async def _rows_of(connection: AsyncConnection[TupleRow], pks: list[int]) -> dict[str, Any]:
@@ -203,25 +231,31 @@ def _claimed(row: tuple[Any, ...], extra: dict[str, Any]) -> Claimed:
 
 
 def _parameters(groups: dict[tuple[int, int], Group]) -> dict[str, str]:
-    """The rows of each table as JSON, in order of arrival; tables without any are left out."""
+    """The rows of each table as JSON, in order of arrival; tables without any are left out.
+
+    Beside them the numbers of the runs, as an array.
+    """
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("runs", *_PARTS)}
     for group in groups.values():
         rows["runs"].append(_run_row(group))
         own = {"run_id": group.run_pk, "epoch": group.epoch}
-        rows["steps"].extend(own | _step_row(step) for step in group.steps)
-        rows["events"].extend(
-            own | {"n": n, "kind": kind, "node_id": node_id, "data": data}
-            for n, (kind, node_id, data) in enumerate(group.events, start=1)
-        )
+        for n, step in enumerate(group.steps, start=len(rows["steps"])):
+            rows["steps"].append(_step_row(group, n, step))
+        for n, event in enumerate(group.events, start=1):
+            rows["events"].append(_event_row(group, n, *event))
         rows["waits"].extend(own | _wait_row(wait) for wait in group.waits.values())
         rows["resolved"].extend(
             own | {"node_id": node_id, "iteration": iteration}
             for node_id, iteration in group.resolved
         )
         rows["consumed"].extend(own | {"id": pk} for pk in group.consumed)
-    for n, step in enumerate(rows["steps"]):
-        step["n"] = n
-    return {name: dump_json(found) for name, found in rows.items() if found}
+        rows["logs"].extend(
+            own | {"n": n, **log_row(line)}
+            for n, line in enumerate(group.logs[:MOST_LOGS], start=1)
+        )
+    ids = ",".join(str(group.run_pk) for group in groups.values())
+    given = {name: dump_json(found) for name, found in rows.items() if found}
+    return given | {"ids": f"{{{ids}}}"}
 
 
 def _run_row(group: Group) -> dict[str, Any]:
@@ -229,7 +263,7 @@ def _run_row(group: Group) -> dict[str, Any]:
         "id": group.run_pk,
         "epoch": group.epoch,
         "wakes": group.wakes,
-        "state": str(group.state),
+        "state": group.state,
         "outputs": group.outputs,
         "error": group.error,
         "n_events": len(group.events),
@@ -240,8 +274,39 @@ def _run_row(group: Group) -> dict[str, Any]:
     }
 
 
-def _step_row(step: Step) -> dict[str, Any]:
-    return {name: getattr(step, name) for name in STEP_FIELDS[1:]}
+def _step_row(group: Group, n: int, step: Step) -> dict[str, Any]:
+    row = {
+        "run_id": group.run_pk,
+        "epoch": group.epoch,
+        "n": n,
+        "node_id": step.node_id,
+        "kind": step.kind,
+        "started_at": step.started_at.isoformat(),
+        "ended_at": step.ended_at.isoformat(),
+    }
+    for name, usual in _USUAL:
+        value = getattr(step, name)
+        if value != usual:
+            row[name] = value
+    return row
+
+
+_USUAL: tuple[tuple[str, Any], ...] = (
+    ("iteration", ""), ("status", "succeeded"), ("handle", "source"), ("attempts", 1),
+    ("inputs", {}), ("outputs", {}), ("error", ""), ("error_code", ""), ("usage", {}), ("cost", 0),
+)  # fmt: skip
+"""What the statement puts where a step's row says nothing."""
+
+
+def _event_row(
+    group: Group, n: int, kind: str, node_id: str, data: dict[str, Any]
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"run_id": group.run_pk, "epoch": group.epoch, "n": n, "kind": kind}
+    if node_id:
+        row["node_id"] = node_id
+    if data:
+        row["data"] = data
+    return row
 
 
 def _wait_row(wait: Wait) -> dict[str, Any]:

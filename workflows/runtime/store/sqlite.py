@@ -9,19 +9,22 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connections, transaction
-from django.db.models import F
+from django.db.models import Count, F, Max
 from django.utils.timezone import now
 
 from core.jsonsafe import clean
 from workflows import runner as records
-from workflows.models import Event, Run, RunWait, Signal, Step, WorkflowVersion
+from workflows.models import Event, Run, RunLog, RunWait, Signal, Step, WorkflowVersion
 from workflows.models.values import row_value
 from workflows.runtime.store.base import Claimed, Commit, Committed, Group, fold
 from workflows.runtime.store.rows import (
+    MOST_LOGS,
     SIGNAL_FIELDS,
     STEP_FIELDS,
     WAIT_FIELDS,
+    log_row,
     signal_of,
     step_of,
     wait_of,
@@ -75,12 +78,36 @@ def _claim(owner: UUID, limit: int) -> list[Claimed]:
     if not Run.objects.filter(state=Run.State.QUEUED).exists():  # no write lock for an idle look
         return []
     with transaction.atomic():
-        queued = Run.objects.filter(state=Run.State.QUEUED).order_by("-priority", "id")
-        pks = list(queued.values_list("pk", flat=True)[:limit])
+        pks = _fair(limit)
         mine = Run.objects.filter(pk__in=pks)
         mine.filter(started_at=None).update(started_at=now())
         mine.update(state=Run.State.RUNNING, epoch=F("epoch") + 1, owner=owner)
         return [_claimed(run, *rest) for run, *rest in _with_rows(list(mine.order_by("pk")))]
+
+
+def _fair(limit: int) -> list[int]:
+    """Organizations take turns; inside one the highest priority, then the oldest.
+
+    Those with the fewest runs under way come first, so that claims of one run are fair as well.
+    """
+    cap = settings.ENGINE_ORGANIZATION_SLOTS
+    queued = Run.objects.filter(state=Run.State.QUEUED)
+    waiting = queued.order_by().values_list("organization_id", flat=True).distinct()
+    busy = _busy()
+    turns: list[tuple[int, int, int]] = []
+    for place, organization_id in enumerate(waiting):
+        at_work = busy.get(organization_id, 0)
+        room = min(limit, cap - at_work) if cap else limit
+        rows = queued.filter(organization_id=organization_id).order_by("-priority", "pk")
+        pks = rows.values_list("pk", flat=True)[: max(room, 0)]
+        turns.extend((at_work + n, place, pk) for n, pk in enumerate(pks))
+    return [pk for _, _, pk in sorted(turns)[:limit]]
+
+
+def _busy() -> dict[UUID, int]:
+    running = Run.objects.filter(state=Run.State.RUNNING).order_by()
+    counted = running.values("organization_id").annotate(n=Count("pk"))
+    return dict(counted.values_list("organization_id", "n"))
 
 
 def _with_rows(runs: list[Run]) -> list[tuple[Any, ...]]:
@@ -117,6 +144,7 @@ def _claimed(run: Run, steps: list[Any], waits: list[Any], signals: list[Any]) -
         parent_id=run.parent_id,
         parent_node=run.parent_node,
         parent_iteration=run.parent_iteration,
+        concurrency_key=run.concurrency_key,
         steps=tuple(steps),
         waits=tuple(waits),
         signals=tuple(signals),
@@ -195,4 +223,16 @@ def _insert(run: Run, group: Group, base: int) -> None:
         update_conflicts=True,
         unique_fields=["run", "node_id", "iteration"],
         update_fields=["kind", "key", "wake_at", "data"],
+    )
+    if group.logs:
+        _insert_logs(run, group, shared)
+
+
+def _insert_logs(run: Run, group: Group, shared: dict[str, Any]) -> None:
+    last = RunLog.objects.filter(run=run).aggregate(last=Max("seq"))["last"] or 0
+    lines = group.logs[: max(0, MOST_LOGS - last)]
+    rows = [clean(log_row(line)) for line in lines]
+    RunLog.objects.bulk_create(
+        RunLog(**shared, **{**row, "seq": last + n, "at": line.at or group.at})
+        for n, (row, line) in enumerate(zip(rows, lines, strict=True), start=1)
     )

@@ -10,7 +10,7 @@ W3   one run that fans out to 100 steps and joins
 the same 190 bytes of JSON. Times run from before the rows are inserted until the last run's end
 has been announced.
 
-    make bench-engine            or  .venv/bin/python -m bench.engine W2 --rounds 5
+    .venv/bin/python -m bench.engine.inside W2 --rounds 5
 """
 
 import argparse
@@ -111,7 +111,7 @@ def main() -> None:
     given = parser.parse_args()
     wanted = tuple(given.names) or ("W",)
     with throwaway(f"loom_bench_{os.getpid()}") as server:
-        from bench.engine_runs import Bench  # noqa: PLC0415 - the settings are chosen only now
+        from bench.engine.inside_runs import Bench  # noqa: PLC0415 - the settings are chosen only now
 
         bench = Bench()
         names = [name for name in bench.workloads if name.startswith(wanted)]

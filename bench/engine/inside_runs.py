@@ -1,88 +1,31 @@
-"""The runs that `bench.engine` measures. Import it once the settings are chosen."""
+"""The runs that `bench.engine.inside` measures. Import it once the settings are chosen."""
 
 import asyncio
-from itertools import pairwise
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, Max
 from django.utils.timezone import now
 
+from bench.engine import flows
 from core.bus import get_bus
 from core.ids import new_trace_id
 from orgs.models import Organization, Project
 from workflows.actions.flows import checksum_of
 from workflows.localservices import SandboxServices
 from workflows.models import Event, Run, Step, Workflow, WorkflowVersion
-from workflows.nodes import KINDS, SHAPES
-from workflows.nodes.base import Config, NodeContext, NodeKind, Outcome
 from workflows.runner import RunState, RunTask, advance
 from workflows.runtime.channels import organization_channel
 from workflows.runtime.worker import Worker
 
-PAYLOAD = {"text": "x" * 120, "count": 42, "done": True, "items": ["a", "b", "c"], "note": "bench"}
-WORKLOADS: dict[str, tuple[int, str, int]] = {
-    # name -> runs at once, shape, steps a run without start and end
-    "W1 pure": (1, "chain:bench-pure", 40),
-    "W1 effect": (1, "chain:bench-effect", 40),
-    "W2 pure": (200, "chain:bench-pure", 10),
-    "W2 effect": (200, "chain:bench-effect", 10),
-    "W3 effect": (1, "fan:bench-effect", 100),
+WORKLOADS: dict[str, tuple[int, Any, int]] = {
+    # name -> runs at once, definition, steps a run without start and end
+    "W1 pure": (1, flows.chain("bench-pure", 40), 40),
+    "W1 effect": (1, flows.chain("bench-effect", 40), 40),
+    "W2 pure": (200, flows.chain("bench-pure", 10), 10),
+    "W2 effect": (200, flows.chain("bench-effect", 10), 10),
+    "W3 effect": (1, flows.fan("bench-effect", 100), 100),
 }
-
-
-class Pure(NodeKind[Config]):
-    """Costs nothing but its step."""
-
-    name = "bench-pure"
-    config = Config
-
-    async def run(self, context: NodeContext, config: Config) -> Outcome:
-        return Outcome(outputs=dict(PAYLOAD))
-
-
-class Effect(Pure):
-    """The same, but claims to reach outside."""
-
-    name = "bench-effect"
-    effect = True
-
-
-def register_kinds() -> None:
-    for kind in (Pure(), Effect()):
-        KINDS[kind.name] = kind
-        SHAPES[kind.name] = kind.shape
-
-
-def definition_of(shape: str, steps: int) -> dict[str, Any]:
-    """`chain:KIND` start -> s1 -> … -> end; `fan:KIND` start -> all of them -> end."""
-    form, _, kind = shape.partition(":")
-    keys = [f"s{n}" for n in range(1, steps + 1)]
-    if form == "chain":
-        row = ["start", *keys, "end"]
-        pairs = list(pairwise(row))
-    else:
-        pairs = [("start", key) for key in keys] + [(key, "end") for key in keys]
-    nodes = [_node("start", "start", variables=[])]
-    nodes += [_node(key, kind) for key in keys]
-    nodes.append(_node("end", "end", outputs=[]))
-    edges = [
-        {"id": f"{source}-{target}", "source": source, "target": target, "sourceHandle": "source"}
-        for source, target in pairs
-    ]
-    return {
-        "mode": "workflow",
-        "compat": True,
-        "nodes": nodes,
-        "edges": edges,
-        "environment": [],
-        "conversation": [],
-        "features": {},
-    }
-
-
-def _node(key: str, kind: str, **data: Any) -> dict[str, Any]:
-    return {"id": key, "type": kind, "title": key, "position": {"x": 0, "y": 0}, "data": data}
 
 
 class Bench:
@@ -91,12 +34,10 @@ class Bench:
     workloads = WORKLOADS
 
     def __init__(self) -> None:
-        register_kinds()
         self.organization = Organization.objects.create(name="Bench", slug="bench")
         project = Project.objects.create(organization=self.organization, name="Bench")
         self.versions = {}
-        for name, (_, shape, steps) in WORKLOADS.items():
-            definition = definition_of(shape, steps)
+        for name, (_, definition, _) in WORKLOADS.items():
             workflow = Workflow.objects.create(
                 organization=self.organization, project=project, name=name, mode="workflow"
             )

@@ -1,0 +1,1 @@
+"""What runs leave behind: statistics, searchable values, timelines, comparisons, log lines."""
