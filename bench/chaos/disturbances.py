@@ -3,6 +3,7 @@
 import os
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from random import Random
 from urllib.parse import urlparse
@@ -58,32 +59,43 @@ class Disturber:
         self._admin = psycopg.connect(SERVER, autocommit=True)
         self.kills: Counter[str] = Counter()
         self.in_hand = 0
+        self._deeds: dict[str, Callable[[], None]] = {
+            "worker killed": self._kill_worker,
+            "worker paused over its lease": self._pause_worker,
+            "worker ended": self._end_worker,
+            "beat killed": self._kill_beat,
+            "broker killed": self._kill_broker,
+            "broker connections cut": broker.cut,
+            "messages lost": broker.forget,
+            "database connections cut": self._cut_database,
+        }
 
     def disturb(self, cause: str) -> None:
-        rng = self._rng
-        match cause:
-            case "worker killed":
-                worker = self._busy_worker()
-                worker.kill()
-                worker.start()
-            case "worker paused over its lease":
-                self._busy_worker().pause(self._lease + rng.uniform(1.2, 2.5))
-            case "worker ended":
-                worker = self._busy_worker()
-                worker.end()
-                worker.start()
-            case "beat killed":
-                self._beat.kill()
-                self._beat.start()
-            case "broker killed":
-                self._broker.kill(rng.uniform(0.1, 1.5))
-            case "broker connections cut":
-                self._broker.cut()
-            case "messages lost":
-                self._broker.forget()
-            case "database connections cut":
-                self._admin.execute(CUT, (self._database,))
+        self._deeds[cause]()
         self.kills[cause] += 1
+
+    def _kill_worker(self) -> None:
+        worker = self._busy_worker()
+        worker.kill()
+        worker.start()
+
+    def _end_worker(self) -> None:
+        worker = self._busy_worker()
+        worker.end()
+        worker.start()
+
+    def _pause_worker(self) -> None:
+        self._busy_worker().pause(self._lease + self._rng.uniform(1.2, 2.5))
+
+    def _kill_beat(self) -> None:
+        self._beat.kill()
+        self._beat.start()
+
+    def _kill_broker(self) -> None:
+        self._broker.kill(self._rng.uniform(0.1, 1.5))
+
+    def _cut_database(self) -> None:
+        self._admin.execute(CUT, (self._database,))
 
     def _busy_worker(self) -> Process:
         """One that has runs in hand, if any takes some soon."""

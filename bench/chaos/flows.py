@@ -273,6 +273,41 @@ def mixed_ends(inputs: Inputs) -> Expected:
     return Expected("succeeded", done, looped(2) | {"late", "last"}, outputs)
 
 
+# -- other workflows
+
+CHILD = "<the child>"
+"""Stands for the id of the child's workflow."""
+
+
+def child_of(url: str) -> dict[str, Any]:
+    """What the graph below calls: an effect in the name of its parent, and a wait."""
+    until = [{"type": "time", "seconds": "{{#start.seconds#}}"}]
+    pay = call(url, "pay", "pay", lose=1)
+    pay["data"]["url"] = pay["data"]["url"].replace("sys.workflow_run_id", "start.whose")
+    pay["data"]["url"] = pay["data"]["url"].replace("/pay", "/{{#start.part#}}")
+    parts = (start("whose", "part", "seconds"), node("w", "wait", until=until), pay)
+    return _plain(*parts, end(did="pay.body"), edges="start -> w, w -> pay, pay -> end")
+
+
+def children(url: str) -> dict[str, Any]:
+    """Two awaited children at once, each of which rests."""
+    given = {"whose": "{{#sys.workflow_run_id#}}", "seconds": "2.2"}
+    calls = [
+        node(name, "sub-workflow", workflow=CHILD, inputs=given | {"part": f"of-{name}"})
+        for name in ("one", "two")
+    ]
+    parts = (start(), *calls, call(url, "after"), end(a="one.did", b="two.did", c="after.body"))
+    edges = "start -> one, start -> two, one -> after, two -> after, after -> end"
+    return _plain(*parts, edges=edges)
+
+
+def children_end(_: Inputs) -> Expected:
+    outputs = {"a": "did of-one", "b": "did of-two", "c": "did after"}
+    done = steps("start one two after end")
+    return Expected("succeeded", done, did(["of-one", "of-two", "after"]), outputs)
+
+
+CHILD_STEPS = steps("start w pay end")
 GRAPHS: dict[str, Graph] = {
     "parallel": Graph(parallel, parallel_ends, nothing),
     "loop": Graph(loop, loop_ends, nothing),
@@ -284,5 +319,6 @@ GRAPHS: dict[str, Graph] = {
     "flaky": Graph(flaky, flaky_ends, nothing),
     "refused": Graph(refused, refused_ends, nothing),
     "handled": Graph(handled, handled_ends, nothing),
+    "children": Graph(children, children_end, nothing),
     "mixed": Graph(mixed, mixed_ends, decisions),
 }

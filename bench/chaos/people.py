@@ -5,6 +5,7 @@ second try must do nothing twice. Import it once the settings are chosen.
 """
 
 import heapq
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -13,18 +14,17 @@ from typing import Any, TypeVar
 
 import psycopg
 from django import db
-from django.db import IntegrityError, close_old_connections, transaction
+from django.db import close_old_connections
 
-from bench.chaos.flows import GRAPHS, Expected, Inputs
+from bench.chaos.flows import CHILD, GRAPHS, Expected, Graph, Inputs, child_of
 from bpm.actions import decide_task
 from bpm.errors import TaskCancelled, TaskDecided
 from bpm.models import HumanTask
-from core.queue import enqueue
 from orgs.access import Actor
 from orgs.tests.factories import OrganizationFactory, actor_in
-from workflows.actions import start_run
-from workflows.models import Run, Signal, Workflow
-from workflows.runtime.ending import tell_worker
+from workflows.actions import signal_run, start_run
+from workflows.errors import RunStateConflict
+from workflows.models import Workflow
 from workflows.tests.factories import published
 
 T = TypeVar("T")
@@ -52,8 +52,9 @@ class People:
         self._rng = rng
         self.organization = OrganizationFactory()
         self._actor: Actor = actor_in(self.organization)
+        child = published(child_of(url), self.organization)
         self._workflows: dict[str, Workflow] = {
-            name: published(graph.definition(url), self.organization)
+            name: published(self._definition(graph, url, child), self.organization)
             for name, graph in GRAPHS.items()
         }
         self.started: dict[Any, tuple[str, Inputs, Expected]] = {}
@@ -63,6 +64,12 @@ class People:
         self.trouble: list[str] = []
         self._thread = threading.Thread(target=self._attend, daemon=True)
         self._thread.start()
+
+    @staticmethod
+    def _definition(graph: Graph, url: str, child: Workflow) -> dict[str, Any]:
+        text = json.dumps(graph.definition(url))
+        found: dict[str, Any] = json.loads(text.replace(CHILD, str(child.pk)))
+        return found
 
     def start(self, number: int) -> None:
         """Run `number`; its graph follows from the number, its inputs from the seed."""
@@ -81,7 +88,7 @@ class People:
         with self._lock:
             for signal in graph.signals:
                 due = time.monotonic() + self._rng.uniform(0, 3)
-                heapq.heappush(self._due, (due, run.pk, run.public_id, signal))
+                heapq.heappush(self._due, (due, number, run.public_id, signal))
 
     # -- meanwhile
 
@@ -111,32 +118,25 @@ class People:
 
     def _send_due(self) -> None:
         while self._due and self._due[0][0] <= time.monotonic():
-            _, pk, public_id, name = self._due[0]
-            try:
-                _send_signal(pk, name, f"chaos:{public_id}:{name}")
-            except IntegrityError:
-                pass  # as above: it was delivered
             with self._lock:
-                heapq.heappop(self._due)
+                sending = heapq.heappop(self._due)
+            _, number, run_id, name = sending
+            delivery = f"chaos-{number}-{name}"
+            try:
+                signal_run(
+                    actor=self._actor,
+                    run_id=run_id,
+                    name=name,
+                    data={"n": 7},
+                    delivery_id=delivery,
+                )
+            except RunStateConflict:
+                continue  # an earlier try arrived, and the run went on to its end
+            except LOST:
+                with self._lock:
+                    heapq.heappush(self._due, sending)
+                raise
 
     def close(self) -> None:
         self._over.set()
         self._thread.join(30)
-
-
-@transaction.atomic
-def _send_signal(pk: int, name: str, delivery_id: str) -> None:
-    run = Run.objects.select_for_update().get(pk=pk)
-    Signal.objects.create(
-        organization_id=run.organization_id,
-        run=run,
-        name=name,
-        payload={"n": 7},
-        delivery_id=delivery_id,
-    )
-    run.wakes += 1
-    if run.state == Run.State.WAITING:
-        run.state = Run.State.QUEUED
-    run.save(update_fields=["wakes", "state"])
-    tell_worker(run)
-    enqueue("workflows.tasks.pump")

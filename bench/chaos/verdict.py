@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils.timezone import now
 
-from bench.chaos.flows import Expected
+from bench.chaos.flows import CHILD_STEPS, Expected
 from bench.chaos.people import People
 from bench.chaos.receiver import Receiver
 from bpm.models import HumanTask
@@ -14,6 +14,7 @@ from workflows.models import Event, Run, RunWait, Signal, Step, WorkerProcess
 
 SHOWN = 5
 """Runs whose whole history is printed."""
+CHILDREN = 2
 ENDS = {"succeeded": "run.succeeded", "partial-succeeded": "run.succeeded", "failed": "run.failed"}
 
 
@@ -45,14 +46,19 @@ def judge(people: People, receiver: Receiver) -> Verdict:
         if run is None:
             verdict.blame("lost", None, f"run {public_id} is gone")
             continue
-        _judge_end(verdict, run, expected)
-        _judge_steps(verdict, run, expected)
-        _judge_history(verdict, run, expected)
+        _judge_run(verdict, run, expected)
+    _judge_children(verdict, people, runs)
     _judge_effects(verdict, people, runs, receiver)
     _judge_rest(verdict)
     for trouble in people.trouble:
         verdict.blame("trouble", None, trouble)
     return verdict
+
+
+def _judge_run(verdict: Verdict, run: Run, expected: Expected) -> None:
+    _judge_end(verdict, run, expected)
+    _judge_steps(verdict, run, expected)
+    _judge_history(verdict, run, expected)
 
 
 def _judge_end(verdict: Verdict, run: Run, expected: Expected) -> None:
@@ -86,6 +92,20 @@ def _judge_history(verdict: Verdict, run: Run, expected: Expected) -> None:
     settled = kinds["node.succeeded"] + kinds["node.failed"]
     if settled != run.step_count or any(kinds[kind] > 1 for kind in set(ENDS.values())):
         verdict.blame("gaps", run, f"{settled} settled nodes for {run.step_count} steps")
+
+
+def _judge_children(verdict: Verdict, people: People, runs: dict[Any, Run]) -> None:
+    """Each child was started once, and ended as its parent was told."""
+    parents = Counter(run.parent_id for run in runs.values() if run.parent_id is not None)
+    for public_id, run in runs.items():
+        if public_id in people.started:
+            wanted = CHILDREN if people.started[public_id][0] == "children" else 0
+            if parents[run.pk] != wanted:
+                verdict.blame("doubled", run, f"has {parents[run.pk]} children, not {wanted}")
+            continue
+        outputs = {"did": f"did of-{run.parent_node}"}
+        expected = Expected("succeeded", CHILD_STEPS, frozenset(), outputs)
+        _judge_run(verdict, run, expected)
 
 
 def _judge_effects(
@@ -141,5 +161,8 @@ def show(verdict: Verdict, people: People) -> None:
             print(
                 f"  {event.seq:>3} {event.at:%H:%M:%S.%f} {event.kind} {event.node_id} {event.data}"
             )
+        for rows in (RunWait.objects, Signal.objects):
+            for row in rows.filter(run__public_id=public_id).values():
+                print(f"  {row}")
     if len(verdict.faults) > SHOWN:
         print(f"\n… and {len(verdict.faults) - SHOWN} runs more")
