@@ -58,7 +58,7 @@ def judge(people: People, receiver: Receiver) -> Verdict:
 def _judge_run(verdict: Verdict, run: Run, expected: Expected) -> None:
     _judge_end(verdict, run, expected)
     _judge_steps(verdict, run, expected)
-    _judge_history(verdict, run, expected)
+    _judge_history(verdict, run)
 
 
 def _judge_end(verdict: Verdict, run: Run, expected: Expected) -> None:
@@ -81,12 +81,12 @@ def _judge_steps(verdict: Verdict, run: Run, expected: Expected) -> None:
         verdict.blame("miscounted", run, f"says {run.step_count} steps, has {rows.total()}")
 
 
-def _judge_history(verdict: Verdict, run: Run, expected: Expected) -> None:
+def _judge_history(verdict: Verdict, run: Run) -> None:
     events = list(Event.objects.filter(run=run).order_by("seq"))
     if [event.seq for event in events] != list(range(1, run.seq + 1)):
         verdict.blame("gaps", run, f"seq {run.seq}, events {[event.seq for event in events]}")
         return
-    if run.finished and events[-1].kind != ENDS[expected.state]:
+    if run.finished and events[-1].kind != ENDS.get(run.state, f"run.{run.state}"):
         verdict.blame("gaps", run, f"ends with {events[-1].kind}")
     kinds = Counter(event.kind for event in events)
     settled = kinds["node.succeeded"] + kinds["node.failed"]
@@ -101,7 +101,8 @@ def _judge_children(verdict: Verdict, people: People, runs: dict[Any, Run]) -> N
         if public_id in people.started:
             wanted = CHILDREN if people.started[public_id][0] == "children" else 0
             if parents[run.pk] != wanted:
-                verdict.blame("doubled", run, f"has {parents[run.pk]} children, not {wanted}")
+                kind = "doubled" if parents[run.pk] > wanted else "lost"
+                verdict.blame(kind, run, f"has {parents[run.pk]} children, not {wanted}")
             continue
         outputs = {"did": f"did of-{run.parent_node}"}
         expected = Expected("succeeded", CHILD_STEPS, frozenset(), outputs)

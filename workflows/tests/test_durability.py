@@ -6,13 +6,16 @@ from collections import Counter
 
 import pytest
 from aiohttp import web
+from django.db import OperationalError
 from django.utils.timezone import now
 
 from billing.models import Hold, LedgerEntry, UsageRecord
 from billing.proof import prove_wallet
+from bpm.actions import open_task
+from bpm.models import HumanTask
 from core.tests.servers import LocalServer
 from llm.tests.factories import model_at
-from orgs.tests.factories import actor_in
+from orgs.tests.factories import OrganizationFactory, actor_in
 from workflows.actions import start_run, terminate_run
 from workflows.models import Event, Run, Step, WorkerProcess
 from workflows.runner import Change
@@ -20,7 +23,7 @@ from workflows.runner import Event as RunEvent
 from workflows.runtime.store import open_store
 from workflows.runtime.store.base import Commit
 from workflows.tests.engines import CeleryProcess, EngineProcess, engine, until, wait_for
-from workflows.tests.factories import chain_of_calls, published
+from workflows.tests.factories import approval_flow, chain_of_calls, published
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CALLS = 4
@@ -244,3 +247,25 @@ def test_a_zombie_whose_run_was_ended_from_outside_changes_nothing_of_it(upstrea
     zombie.kill()
     assert (run.state, run.owner, history(run)) == (Run.State.TERMINATED, None, before)
     assert len(model.keys) == 1
+
+
+def test_a_question_that_meets_a_broken_connection_is_asked_again(monkeypatch):
+    """What happens to the platform's own database is no failure of the node."""
+    organization = OrganizationFactory()
+    workflow = published(approval_flow(), organization)
+    run = start_run(actor=actor_in(organization), workflow_id=workflow.pk, inputs={"what": "this"})
+    asked = []
+
+    def break_once(**question):
+        asked.append(question["idempotency_key"])
+        if len(asked) == 1:
+            raise OperationalError("terminating connection due to administrator command")
+        return open_task(**question)
+
+    monkeypatch.setattr("workflows.runtime.services.open_task", break_once)
+    with engine(lease=0.4):
+        wait_for(run, Run.State.WAITING)
+
+    assert asked == [f"run:{run.public_id}:ask:"] * 2
+    assert HumanTask.objects.count() == 1
+    assert not run.steps.filter(status="failed").exists()
