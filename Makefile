@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: run test matrix demo check check-types check-rest security sbom audit format lock install install-dev messages fuzz-api bench-engine bench-gateway bench-permissions bench-traces screenshots clean
+.PHONY: run test matrix demo check check-types check-rest security sbom audit format lock install install-dev messages fuzz-api bench-engine bench-gateway bench-permissions bench-traces chaos-engine prove-engine screenshots clean
 
 run: install ## serve web, worker and beat; prints address and sign-in; Ctrl-C ends it
 	@exec $(BIN)/python manage.py up $(if $(PORT),--port $(PORT))
@@ -73,6 +73,12 @@ bench-permissions: install ## pages of 100,000 workflows for an owner, a member 
 
 bench-traces: install-dev ## a trace among a million rows; the test's worlds are its data
 	@$(BIN)/python -m bench.traces
+
+chaos-engine: install-dev ## 300 runs while workers, beat, broker and database are killed 60 times; RUNS= KILLS= SEED=
+	@$(BIN)/python -W ignore -m bench.chaos $(if $(RUNS),--runs $(RUNS)) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+
+prove-engine: install-dev ## the engine against its model, thousands of random histories; EXAMPLES= of them
+	@ENGINE_EXAMPLES=$(or $(EXAMPLES),1500) $(BIN)/pytest workflows/tests/test_engine_model.py
 
 screenshots: install-dev ## pictures of every page, light, dark and narrow, in data/shots
 	@$(BIN)/python -m tests.browser.screenshots

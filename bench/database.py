@@ -15,11 +15,11 @@ SERVER = os.environ.get("DATABASE_URL", "postgres://postgres@127.0.0.1:5432/post
 
 
 @contextmanager
-def throwaway(name: str) -> Iterator[dict[str, str]]:
+def throwaway(name: str, redis_url: str = "") -> Iterator[dict[str, str]]:
     """Create database `name`, point the product at it, migrate; drop it at the end.
 
-    Yields what of the server decides the figures. Redis is left out: nothing but the database and
-    the process is to be measured.
+    Yields what of the server decides the figures. Without `redis_url` Redis is left out: nothing
+    but the database and the process is to be measured.
     """
     with tempfile.TemporaryDirectory() as data, psycopg.connect(SERVER, autocommit=True) as admin:
         admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
@@ -32,6 +32,8 @@ def throwaway(name: str) -> Iterator[dict[str, str]]:
                 "DJANGO_SETTINGS_MODULE": "config.settings.base",
             }
             os.environ.pop("REDIS_URL", None)
+            if redis_url:
+                os.environ["REDIS_URL"] = redis_url
             django.setup()
             call_command("migrate", verbosity=0)
             yield {setting: _shown(admin, setting) for setting in _SETTINGS}

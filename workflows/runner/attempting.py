@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
+from django import db
+
 from core.errors import DomainError
 from core.jsonsafe import json_size
 from workflows.engine.graph import FAIL_BRANCH, SOURCE
@@ -26,6 +29,10 @@ from workflows.runner.compiled import Compiled
 
 logger = logging.getLogger(__name__)
 Note = Callable[[Event], None]
+AWAY = (
+    psycopg.OperationalError, psycopg.InterfaceError, db.OperationalError, db.InterfaceError,
+)  # fmt: skip
+"""Our own database does not answer: that says nothing of the node, and the run goes on later."""
 POINTLESS = frozenset({400, 401, 402, 403, 404})
 """Refusals of these statuses are the same every time."""
 LONGEST_ERROR, LONGEST_CODE = 4000, 60
@@ -214,7 +221,7 @@ async def _caught(running: Any) -> Any:
     """Whatever goes wrong inside a node is the node's failure."""
     try:
         return await running
-    except (NodeFailed, AnsweredMeanwhile, StillWaiting):
+    except (NodeFailed, AnsweredMeanwhile, StillWaiting, *AWAY):
         raise
     except DomainError as error:
         raise NodeFailed(

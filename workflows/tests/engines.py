@@ -2,10 +2,11 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ import django.utils.timezone as clock
 right = clock.now
 clock.now = lambda: right() + datetime.timedelta(seconds={clock})
 import django; django.setup()
+{more}
 from workflows.runtime.worker import Worker
 worker = Worker(slots=16, lease=float({lease!r})); worker.start()
 print("ready", flush=True)
@@ -60,13 +62,29 @@ def until(condition, seconds=15.0):
     raise AssertionError("it did not come to pass")
 
 
+DEAF = """
+from workflows.runtime import journal, worker
+worker.Worker._take_word = lambda self, lost, words: None
+worker.Worker._tell = lambda self, pk, epoch, control, wakes: None
+commit = journal.StoreJournal.commit
+async def told(self, change):
+    done = await commit(self, change)
+    if not done:
+        print("refused", flush=True)
+    return done
+journal.StoreJournal.commit = told
+"""
+"""Nobody tells it that a run is its own no longer; it says when a write was refused."""
+
+
 class EngineProcess:
     """An engine in a process of its own, on the test's database."""
 
-    def __init__(self, lease=2.0, clock=0):
+    def __init__(self, lease=2.0, clock=0, deaf=False):
         """`clock`: by how many seconds the clock of its host is wrong."""
+        program = PROGRAM.format(lease=lease, clock=clock, more=DEAF if deaf else "")
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM.format(lease=lease, clock=clock)],
+            [sys.executable, "-c", program],
             cwd=ROOT,
             env=os.environ
             | {
@@ -78,11 +96,39 @@ class EngineProcess:
         )
         assert self.process.stdout.readline().strip() == "ready"
 
+    def pause(self):
+        """SIGSTOP, and not while it writes: a file database would stay locked for everybody."""
+        self.process.send_signal(signal.SIGSTOP)
+        while _is_locked():
+            self.process.send_signal(signal.SIGCONT)
+            time.sleep(0.01)
+            self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def says(self):
+        """The next line it prints."""
+        return self.process.stdout.readline().strip()
+
     def kill(self):
         """SIGKILL: nothing of it gets to say goodbye."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self.process.stdout.close()
+
+
+def _is_locked():
+    if connection.vendor != "sqlite":
+        return False
+    probe = sqlite3.connect(connection.settings_dict["NAME"], timeout=0.2, isolation_level=None)
+    with closing(probe):
+        try:
+            probe.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+        probe.execute("ROLLBACK")
+        return False
 
 
 class CeleryProcess:

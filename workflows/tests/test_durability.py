@@ -2,23 +2,28 @@
 
 import asyncio
 import json
+from collections import Counter
 
 import pytest
 from aiohttp import web
+from django.db import OperationalError
+from django.utils.timezone import now
 
 from billing.models import Hold, LedgerEntry, UsageRecord
 from billing.proof import prove_wallet
+from bpm.actions import open_task
+from bpm.models import HumanTask
 from core.tests.servers import LocalServer
 from llm.tests.factories import model_at
-from orgs.tests.factories import actor_in
-from workflows.actions import start_run
+from orgs.tests.factories import OrganizationFactory, actor_in
+from workflows.actions import start_run, terminate_run
 from workflows.models import Event, Run, Step, WorkerProcess
 from workflows.runner import Change
 from workflows.runner import Event as RunEvent
 from workflows.runtime.store import open_store
 from workflows.runtime.store.base import Commit
 from workflows.tests.engines import CeleryProcess, EngineProcess, engine, until, wait_for
-from workflows.tests.factories import chain_of_calls, published
+from workflows.tests.factories import approval_flow, chain_of_calls, published
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CALLS = 4
@@ -177,3 +182,90 @@ def test_a_run_that_kills_its_workers_is_parked_with_the_cause(upstream):
 
     assert (run.state, run.error["code"]) == (Run.State.PARKED, "run_crashed")
     assert Event.objects.filter(run=run).latest("seq").kind == "run.parked"
+
+
+def history(run):
+    events = Event.objects.filter(run=run).order_by("seq").values_list("seq", "kind", "node_id")
+    steps = Step.objects.filter(run=run).order_by("pk")
+    return list(events), list(steps.values_list("pk", "node_id", "iteration", "ended_at"))
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_worker_that_was_stopped_over_its_lease_writes_nothing_when_it_comes_back(upstream, deaf):
+    """Also when nothing but the database tells it that its run has gone to another."""
+    model, server = upstream
+    run = start_chain(server)
+    zombie = EngineProcess(lease=1.0, deaf=deaf)
+    until(lambda: len(model.keys) > 1)  # the second call is under way
+    zombie.pause()
+    run.refresh_from_db()
+    lost = run.owner, run.epoch
+    with engine(lease=5.0) as heir:
+        wait_for(run, seconds=30)
+        assert (lost[0] != heir.owner, run.epoch) == (True, lost[1] + 1)
+        before = history(run)
+
+        zombie.go_on()
+
+        if deaf:
+            assert zombie.says() == "refused"
+        else:
+            alive = WorkerProcess.objects.filter(pk=lost[0], alive_until__gt=now())
+            until(alive.exists)  # it has looked around
+        until(lambda: not WorkerProcess.objects.filter(alive_until__lt=now()).exists())
+
+    assert (run.state, run.owner) == (Run.State.SUCCEEDED, None)
+    assert history(run) == before
+    assert_paid_once(run, model)
+    assert max(Counter(model.keys).values()) == 2  # the call that was under way, by either of them
+
+    model.keys.clear()
+    again = start_run(
+        actor=actor_in(run.organization, "builder"),
+        workflow_id=run.workflow_id,
+        inputs={"what": "that"},
+    )
+    wait_for(again)  # what was a zombie is a worker like others
+
+    zombie.kill()
+    assert (again.state, len(model.keys)) == (Run.State.SUCCEEDED, CALLS)
+
+
+def test_a_zombie_whose_run_was_ended_from_outside_changes_nothing_of_it(upstream):
+    model, server = upstream
+    run = start_chain(server)
+    zombie = EngineProcess(deaf=True)
+    until(lambda: model.keys)
+    zombie.pause()
+    terminate_run(actor=actor_in(run.organization), run_id=run.public_id)
+    before = history(run)
+
+    zombie.go_on()
+
+    assert zombie.says() == "refused"
+    run.refresh_from_db()
+    zombie.kill()
+    assert (run.state, run.owner, history(run)) == (Run.State.TERMINATED, None, before)
+    assert len(model.keys) == 1
+
+
+def test_a_question_that_meets_a_broken_connection_is_asked_again(monkeypatch):
+    """What happens to the platform's own database is no failure of the node."""
+    organization = OrganizationFactory()
+    workflow = published(approval_flow(), organization)
+    run = start_run(actor=actor_in(organization), workflow_id=workflow.pk, inputs={"what": "this"})
+    asked = []
+
+    def break_once(**question):
+        asked.append(question["idempotency_key"])
+        if len(asked) == 1:
+            raise OperationalError("terminating connection due to administrator command")
+        return open_task(**question)
+
+    monkeypatch.setattr("workflows.runtime.services.open_task", break_once)
+    with engine(lease=0.4):
+        wait_for(run, Run.State.WAITING)
+
+    assert asked == [f"run:{run.public_id}:ask:"] * 2
+    assert HumanTask.objects.count() == 1
+    assert not run.steps.filter(status="failed").exists()

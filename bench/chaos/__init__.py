@@ -1,0 +1,1 @@
+"""Runs of every shape while workers, beat, broker and database are killed under them."""
