@@ -105,7 +105,9 @@ def id_of(world: World, target: str) -> str:
 
 
 def _content(path: str, given: dict[str, Any]) -> tuple[bytes, str]:
-    if path.startswith(("/api/", "/hooks/")) and not any(_is_file(value) for value in given.values()):
+    if path.startswith(("/api/", "/hooks/")) and not any(
+        _is_file(value) for value in given.values()
+    ):
         return json.dumps(given).encode(), "application/json"
     plain = {key: value for key, value in given.items() if not isinstance(value, dict)}
     return encode_multipart(BOUNDARY, plain), MULTIPART_CONTENT
