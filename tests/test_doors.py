@@ -16,8 +16,16 @@ from tests.worlds import World, make_world, snapshot_of
 pytestmark = pytest.mark.django_db
 
 THEIRS = "CANARY-B"
-BESIDE = {"POST /api/v1/runs/<pk>/rerun/": {"workflow.run"}}
-"""What a door asks for beside its verb."""
+BESIDE = {
+    "POST /api/v1/runs/<pk>/rerun/": {"workflow.run"},
+    "POST /api/v1/triggers/": {"workflow.run"},
+    "PATCH /api/v1/triggers/<pk>/": {"workflow.run"},
+    "DELETE /api/v1/triggers/<pk>/": {"workflow.run"},
+    "POST /api/v1/triggers/<pk>/enable/": {"workflow.run"},
+    "POST /api/v1/triggers/<pk>/disable/": {"workflow.run"},
+    "POST /api/v1/triggers/<pk>/rotate/": {"workflow.run"},
+}
+"""What a door asks for beside its verb: triggers are for who may edit and run the workflow."""
 
 
 @pytest.fixture

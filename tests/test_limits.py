@@ -40,6 +40,7 @@ INNER = {
     "workflows.dify.report.MOST_NAMED": "places one fault names",
     "workflows.dify.source.LARGEST": "the same as that of the action",
     "workflows.dify.tree.LONGEST_NUMBER": "what a number is written with",
+    "workflows.nodes.base.LONGEST_LINE": "the same as that of the log",
     "workflows.nodes.http_request.LONGEST": "seconds of each phase, by name",
     "workflows.triggers.deliveries.LONGEST_ID": "characters of a delivery's id that tell it apart",
     "workflows.triggers.schedules.AT_ONCE": "schedules that one tick looks at",

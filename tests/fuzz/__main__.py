@@ -49,9 +49,9 @@ def _fuzz(examples: int, only: str, began: float) -> int:
     from config.wsgi import application  # noqa: PLC0415
     from llm.tests.upstreams import provider  # noqa: PLC0415
     from tests.fuzz.hitting import Fuzzer  # noqa: PLC0415
-    from tests.fuzz.place import make_place  # noqa: PLC0415
+    from tests.fuzz.place import ending_streams, make_place  # noqa: PLC0415
 
-    with provider() as upstream:
+    with provider() as upstream, ending_streams():
         report = Fuzzer(make_place(f"{upstream.url}/v1"), application, examples).run(only)
     for name, seen in sorted(report.statuses.items()):
         told = " ".join(f"{status}×{count}" for status, count in sorted(seen.items()))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 from allauth.account.models import EmailAddress
 from django.db import connection, transaction
@@ -26,9 +28,12 @@ from orgs.models import Role
 from orgs.tests.factories import MembershipFactory, OrganizationFactory, actor_in
 from tests.doors import DOORS
 from tests.worlds import World, make_world
+from workflows.api import streams
 from workflows.models import Event, Run
 from workflows.runtime.sweep import HUMAN_INPUT, subject_of
 
+BEGINNING = 0.5
+"""Seconds that are listened to a stream without an end."""
 REAL = 0.8
 """How often an id is that of a row there is: the rest knocks at nobody's door."""
 BARE = {"If-Match": 0.7, "If-None-Match": 0.7, "X-Organization": 0.95}
@@ -210,3 +215,20 @@ def undone() -> Iterator[None]:
         yield
         connection.check_constraints()
         transaction.set_rollback(True)
+
+
+@contextmanager
+def ending_streams() -> Iterator[None]:
+    """The stream of all runs ends here after what it begins with, of its own it never would."""
+    whole = streams.follow_organization
+
+    async def beginning(*args: Any) -> AsyncIterator[str]:
+        async with aclosing(whole(*args)) as frames:
+            try:
+                while True:
+                    yield await asyncio.wait_for(anext(frames), BEGINNING)
+            except TimeoutError:
+                return
+
+    with mock.patch.object(streams, "follow_organization", beginning):
+        yield

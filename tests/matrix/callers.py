@@ -45,6 +45,8 @@ BEYOND_A_PROJECT = {
 }
 """What of the trail lies outside its project, so a key without `audit.view_all` is not told."""
 IN_A_PROJECT = frozenset({"workflow", "version", "run", "home", "trigger", "webhook"})
+NAMES_A_WORKFLOW = frozenset({"POST /api/v1/triggers/"})
+"""What asks for a workflow by its body."""
 LEAVING = {
     Role.MEMBER: {"DELETE /api/v1/members/<pk>/", "POST /organization/members/<pk>/remove/"},
     Role.BUILDER: {
@@ -122,7 +124,7 @@ def refused_address(name: str, door: Door) -> frozenset[int]:
 
 def in_another_project(name: str, door: Door) -> frozenset[int]:
     """What belongs to a project is not there for a key of another one."""
-    if is_api(name) and door.target in IN_A_PROJECT:
+    if is_api(name) and (door.target in IN_A_PROJECT or name in NAMES_A_WORKFLOW):
         return frozenset({HIDDEN, REFUSED})
     return by_scopes(*KEY_SCOPES)(name, door)
 

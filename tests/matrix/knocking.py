@@ -92,7 +92,7 @@ def same_cookies(client: Client) -> Iterator[None]:
 
 def place(path: str, world: World, target: str, pk: str | None = None) -> str:
     """The address of the world's row; a name in it that no target fills stands for itself."""
-    url = path.replace("<trace_id>", pk or world.trace_id)
+    url = path.replace("<trace_id>", pk or world.trace_id).replace("<kind>", "schedule")
     url = url.replace("<pk>", pk or id_of(world, target))
     return re.sub(r"<(\w+)>", lambda found: pk or id_of(world, target) or found[1], url)
 
@@ -105,7 +105,9 @@ def id_of(world: World, target: str) -> str:
 
 
 def _content(path: str, given: dict[str, Any]) -> tuple[bytes, str]:
-    if path.startswith("/api/") and not any(_is_file(value) for value in given.values()):
+    if path.startswith(("/api/", "/hooks/")) and not any(
+        _is_file(value) for value in given.values()
+    ):
         return json.dumps(given).encode(), "application/json"
     plain = {key: value for key, value in given.items() if not isinstance(value, dict)}
     return encode_multipart(BOUNDARY, plain), MULTIPART_CONTENT

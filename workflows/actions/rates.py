@@ -68,7 +68,7 @@ def delete_rate_limit(*, actor: Actor, limit_id: UUID) -> None:
 
 
 def _row(actor: Actor, limit_id: UUID) -> NodeRateLimit:
-    rows = NodeRateLimit.objects.visible_to(actor).select_for_update()
+    rows = NodeRateLimit.objects.of(actor.organization_id).select_for_update()
     row: NodeRateLimit | None = rows.filter(pk=limit_id).first()
     if row is None:
         raise NotFound("There is no such limit.")
