@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -212,8 +212,7 @@ def bulks(request: HttpRequest) -> HttpResponse:
 def _start(request: HttpRequest) -> HttpResponse:
     given = request.POST
     if given.get("all") == "on":
-        state = given.get("state", "")
-        filters: dict[str, Any] = {"state": state} if state else {}
+        filters: dict[str, Any] = QueryDict(given.get("filter", "")).dict()
     else:
         filters = {"ids": given.getlist("run")}
         if not filters["ids"]:
