@@ -173,6 +173,12 @@ def state_label(state: str) -> StrOrPromise:
     return STATES.get(key, key.replace("-", " ").capitalize())
 
 
+@register.filter
+def stateword(value: str) -> StrOrPromise:
+    """The state alone, for where a badge cannot stand."""
+    return state_label(str(value).replace("_", "-"))
+
+
 @register.simple_tag
 def state(value: str) -> SafeString:
     """`{% state run.state %}`: the badge of a run, node, task, version or key."""
