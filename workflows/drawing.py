@@ -23,6 +23,7 @@ class DrawnNode:
     state: str
     x: float
     y: float
+    width: float = NODE_WIDTH
     parent: str = ""
     rounds: str = ""
 
@@ -42,7 +43,6 @@ class Drawing:
     nodes: list[DrawnNode]
     boxes: list[Box]
     layout: Layout
-    node_width: int = NODE_WIDTH
     node_height: int = NODE_HEIGHT
 
 
@@ -78,6 +78,7 @@ def _node(
         state=states.get(key, ""),
         x=at.x + MARGIN if boxed else at.x,
         y=at.y + RISE if boxed else at.y,
+        width=layout.sizes[key].width - 2 * MARGIN if boxed else NODE_WIDTH,
         parent=str(node.get("parent") or ""),
         rounds=rounds.get(key, ""),
     )
