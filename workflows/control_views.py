@@ -50,9 +50,7 @@ DONE = {
     Command.SIGNAL: gettext_lazy("The signal is sent."),
     Command.RESET: gettext_lazy("The run is set back."),
 }
-IN_MENU = frozenset(
-    {Command.RERUN, Command.SKIP, Command.SIGNAL, Command.RESET, Command.TERMINATE}
-)
+IN_MENU = frozenset({Command.RERUN, Command.SKIP, Command.SIGNAL, Command.RESET, Command.TERMINATE})
 """What the bar keeps in its menu."""
 IN_BULK = (
     (Command.PAUSE, gettext_lazy("Pause")),

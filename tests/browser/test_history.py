@@ -13,6 +13,7 @@ def finished(page, workflow, amount):
     run = start(page, amount)
     state = page.locator("#run-state .ui-badge")
     expect(state).to_have_attribute("data-state", "succeeded", timeout=60_000)
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0, timeout=30_000)
     return run
 
 
