@@ -51,8 +51,10 @@ def draw(
     states: Mapping[str, str] | None = None,
     rounds: Mapping[str, str] | None = None,
 ) -> Drawing:
-    """`states`: node id -> running, waiting, succeeded, failed, exception; `rounds`: container ->
-    how many of them have begun.
+    """The picture of a definition, and of a run of it.
+
+    `states`: node id -> running, waiting, succeeded, failed, exception. `rounds`: container -> how
+    many of them have begun.
     """
     nodes = definition.get("nodes", [])
     edges = [

@@ -33,6 +33,7 @@ class Size(NamedTuple):
 
 
 USUAL = Size(NODE_WIDTH, NODE_HEIGHT)
+ORIGIN = Point(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Path:
     label: str
     label_x: float
     label_y: float
-    shift: Point = Point(0, 0)
+    shift: Point = ORIGIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,26 +21,27 @@ ACTIVE = frozenset({"running", "waiting"})
 
 def states_of(run: Run, events: Iterable[Event]) -> dict[str, str]:
     """By node: what it came to, over all rounds the worst; then what the latest events say."""
-    counted = run.steps.order_by().values("node_id", "status").annotate(n=Count("pk"))
-    found: dict[str, str] = {}
-    for row in counted:
-        key, status = row["node_id"], row["status"]
-        if key not in found or WORST.index(status) < WORST.index(found[key]):
-            found[key] = status
+    found = _settled(run)
     for event in events:
-        if not event.node_id:
-            continue
         state = _state_after(event)
         worse = event.data.get("iteration") and found.get(event.node_id) in WORST[:2]
-        if state in ACTIVE or not worse:
+        if event.node_id and (state in ACTIVE or not worse):
             found[event.node_id] = state
-    for wait in RunWait.objects.filter(run=run).values_list("node_id", flat=True):
-        found[wait] = "waiting"
+    waits = RunWait.objects.filter(run=run).values_list("node_id", flat=True)
+    found |= dict.fromkeys(waits, "waiting")
     for node in run.version.definition.get("nodes", []):
         if node.get("parent") and node["id"] in found:
             found.setdefault(str(node["parent"]), "running")
     if run.finished:
         found = {key: "cancelled" if state in ACTIVE else state for key, state in found.items()}
+    return found
+
+
+def _settled(run: Run) -> dict[str, str]:
+    counted = run.steps.order_by().values("node_id", "status").annotate(n=Count("pk"))
+    found: dict[str, str] = {}
+    for row in sorted(counted, key=lambda row: WORST.index(row["status"])):
+        found.setdefault(row["node_id"], row["status"])
     return found
 
 

@@ -24,6 +24,12 @@ def test_runs_are_filtered_drawn_compared_and_counted(page, site):
     workflow = page.url
     first, second = finished(page, workflow, "20"), finished(page, workflow, "30")
 
+    drawn_and_compared(page, first, second)
+    found_by_filters(page)
+    counted_in_statistics(page)
+
+
+def drawn_and_compared(page, first, second):
     page.get_by_role("link", name="Timeline").click()
     expect(page.locator(".ui-timeline .bar").first).to_be_visible()
     expect(page.locator("#timeline tbody tr").first).to_be_visible()
@@ -36,6 +42,8 @@ def test_runs_are_filtered_drawn_compared_and_counted(page, site):
     expect(page.locator("main")).to_contain_text("30")
     expect(page.locator(f'a[href="/runs/{first}/"]')).to_be_visible()
 
+
+def found_by_filters(page):
     page.goto("/runs/")
     rows = page.locator("#run-rows tbody tr")
     expect(rows).to_have_count(2)
@@ -50,6 +58,8 @@ def test_runs_are_filtered_drawn_compared_and_counted(page, site):
     expect(chips).to_contain_text("By hand", timeout=30_000)
     expect(rows).to_have_count(2)
 
+
+def counted_in_statistics(page):
     page.goto("/runs/statistics/?period=24h")
     counted = page.get_by_role("link", name="Support mail")
     for _ in range(60):  # runs are counted within seconds of their end

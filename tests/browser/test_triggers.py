@@ -20,6 +20,15 @@ def test_a_schedule_is_previewed_made_and_fired(page, site):
     workflow = page.url
 
     open_form(page, workflow, "Schedule")
+    previewed(page)
+    page.get_by_label("Name").fill("Monday mail")
+    page.get_by_label(re.compile("^Inputs")).fill('{"mail": "Weekly mail", "amount": 20}')
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("heading", name="Monday mail")).to_be_visible()
+    fired(page, page.url)
+
+
+def previewed(page):
     upcoming = page.locator("#upcoming")
     expect(upcoming.locator("li").first).to_be_visible(timeout=30_000)
     expect(page.get_by_label(re.compile("^Every"))).to_be_hidden()
@@ -32,12 +41,8 @@ def test_a_schedule_is_previewed_made_and_fired(page, site):
     page.get_by_label(re.compile("^Every")).fill("2")
     page.get_by_label("When").select_option("cron")
 
-    page.get_by_label("Name").fill("Monday mail")
-    page.get_by_label(re.compile("^Inputs")).fill('{"mail": "Weekly mail", "amount": 20}')
-    page.get_by_role("button", name="Create").click()
-    expect(page.get_by_role("heading", name="Monday mail")).to_be_visible()
-    trigger = page.url
 
+def fired(page, trigger):
     page.get_by_role("button", name="Fire now").click()
     page.wait_for_url(re.compile(r"/runs/[0-9a-f-]{36}/"))
     state = page.locator("#run-state .ui-badge")

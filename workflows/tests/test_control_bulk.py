@@ -207,7 +207,6 @@ def test_one_sees_ones_own_and_who_controls_runs_sees_all(organization, actor):
         {"command": "pause", "filters": {"colour": "red"}},
         {"command": "pause", "filters": {"state": "odd"}},
         {"command": "pause", "filters": {"since": "yesterday"}},
-        {"command": "pause", "filters": {"colour": "red"}},
         {"command": "pause", "filters": {"workflow": "x"}},
         {"command": "pause", "filters": {"ids": ["x"]}},
         {"command": "pause", "filters": {"ids": ["x"] * 1001}},
