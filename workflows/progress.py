@@ -65,12 +65,16 @@ def rounds_of(run: Run) -> dict[str, str]:
     begun = run.steps.filter(node_id__in=starts).order_by().values("node_id")
     counted = {starts[row["node_id"]]: row["n"] for row in begun.annotate(n=Count("pk"))}
     by_id = {str(node["id"]): node for node in nodes}
-    return {key: _out_of(run, by_id[key], n) for key, n in counted.items() if key in by_id}
+    return {
+        key: _out_of(run, by_id[key], counted.get(key, 0))
+        for key in starts.values()
+        if key in by_id
+    }
 
 
 def _out_of(run: Run, node: Mapping[str, Any], begun: int) -> str:
     total = None if node.get("parent") else _planned(run, node)
-    return f"{begun} / {total}" if total and total >= begun else str(begun)
+    return f"{begun} / {total}" if total and total >= begun else str(begun or "")
 
 
 def _planned(run: Run, node: Mapping[str, Any]) -> int | None:

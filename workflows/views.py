@@ -314,7 +314,10 @@ def _waits(run: Run) -> list[dict[str, str]]:
     """What the run waits for, by the titles people gave their nodes."""
     titles = {node["id"]: node.get("title") for node in run.version.definition.get("nodes", [])}
     rows = RunWait.objects.filter(run=run)
-    return [{"kind": row.kind, "title": titles.get(row.node_id) or row.node_id} for row in rows]
+    return [
+        {"kind": row.kind, "node": row.node_id, "title": titles.get(row.node_id) or row.node_id}
+        for row in rows
+    ]
 
 
 def _run(actor: Any, pk: UUID) -> Run:

@@ -92,7 +92,10 @@
     addLine(event);
     if (event.kind.startsWith("node.")) setNode(event);
     else setRun(event);
-    if (endings.includes(event.kind)) source.close();
+    if (!endings.includes(event.kind)) return;
+    source.close();
+    for (const node of view.querySelectorAll('.ui-node:is([data-state="running"], [data-state="waiting"])')) node.dataset.state = "cancelled";
+    paintEdges();
   }
 
   paintEdges();
