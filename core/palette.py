@@ -45,6 +45,7 @@ STYLESHEETS = (
     "ui/feedback.css",
     "ui/graph.css",
     "ui/history.css",
+    "ui/triggers.css",
     "ui/inbox.css",
     "ui/account.css",
     "ui/audit.css",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -34,6 +35,7 @@ from workflows.actions import (
 from workflows.actions.bulk import bulk_of
 from workflows.actions.commanding import OWN
 from workflows.control_matrix import Command, offered
+from workflows.history.forms import asked_of
 from workflows.models import BulkCommand, Run
 from workflows.variables import query_variables
 
@@ -48,6 +50,8 @@ DONE = {
     Command.SIGNAL: gettext_lazy("The signal is sent."),
     Command.RESET: gettext_lazy("The run is set back."),
 }
+IN_MENU = frozenset({Command.RERUN, Command.SKIP, Command.SIGNAL, Command.RESET, Command.TERMINATE})
+"""What the bar keeps in its menu."""
 IN_BULK = (
     (Command.PAUSE, gettext_lazy("Pause")),
     (Command.RESUME, gettext_lazy("Resume")),
@@ -57,6 +61,11 @@ IN_BULK = (
     (Command.RERUN, gettext_lazy("Run again")),
 )
 """What the list of runs offers; the API takes every command."""
+IN_API = {
+    Command.SKIP: gettext_lazy("Skip"),
+    Command.SIGNAL: gettext_lazy("Send a signal"),
+    Command.RESET: gettext_lazy("Set back"),
+}
 
 
 def control_context(actor: Actor, run: Run) -> dict[str, Any]:
@@ -66,7 +75,7 @@ def control_context(actor: Actor, run: Run) -> dict[str, Any]:
     may = {each for each in offered(run) if controls or (own and each in OWN)}
     if not can(actor, "workflow.run", run.workflow):
         may.discard(Command.RERUN)
-    return {"may": {str(each) for each in may}}
+    return {"may": {str(each) for each in may}, "menu": bool(may & IN_MENU)}
 
 
 def dialog_context(run: Run) -> dict[str, Any]:
@@ -206,14 +215,23 @@ def bulks(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _start(request)
     rows = BulkCommand.objects.visible_to(_actor(request)).order_by("-pk")[:SHOWN]
-    return render(request, "workflows/bulks.html", {"title": _("Commands"), "bulks": rows})
+    context = {"title": _("Commands"), "bulks": [_told(row) for row in rows]}
+    return render(request, "workflows/bulks.html", context)
+
+
+def _told(bulk: BulkCommand) -> BulkCommand:
+    """With its command and its filter in words, for the page."""
+    chips = asked_of(QueryDict(urlencode(bulk.filters))).chips
+    words = {**dict(IN_BULK), **IN_API}
+    bulk.word = words.get(Command(bulk.command), bulk.command)  # type: ignore[attr-defined]
+    bulk.chips = chips  # type: ignore[attr-defined]
+    return bulk
 
 
 def _start(request: HttpRequest) -> HttpResponse:
     given = request.POST
     if given.get("all") == "on":
-        state = given.get("state", "")
-        filters: dict[str, Any] = {"state": state} if state else {}
+        filters: dict[str, Any] = QueryDict(given.get("filter", "")).dict()
     else:
         filters = {"ids": given.getlist("run")}
         if not filters["ids"]:
@@ -227,7 +245,7 @@ def _start(request: HttpRequest) -> HttpResponse:
 @page("org.view")
 def bulk(request: HttpRequest, pk: UUID) -> HttpResponse:
     """One command's line; it asks again for itself until it is over."""
-    return render(request, "workflows/_bulk.html", {"bulk": bulk_of(_actor(request), pk)})
+    return render(request, "workflows/_bulk.html", {"bulk": _told(bulk_of(_actor(request), pk))})
 
 
 @require_POST
@@ -235,7 +253,7 @@ def bulk(request: HttpRequest, pk: UUID) -> HttpResponse:
 def bulk_cancel(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = cancel_bulk(actor=_actor(request), bulk_id=pk)
     if getattr(request, "htmx", False):
-        return render(request, "workflows/_bulk.html", {"bulk": found})
+        return render(request, "workflows/_bulk.html", {"bulk": _told(found)})
     return redirect("bulks")
 
 

@@ -27,9 +27,18 @@ class Point(NamedTuple):
     y: float
 
 
+class Size(NamedTuple):
+    width: float
+    height: float
+
+
+USUAL = Size(NODE_WIDTH, NODE_HEIGHT)
+ORIGIN = Point(0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Path:
-    """An edge as the `d` of an SVG path; its label stands near the source."""
+    """An edge as the `d` of an SVG path, moved by `shift`; its label stands near the source."""
 
     d: str
     source: str
@@ -37,16 +46,18 @@ class Path:
     label: str
     label_x: float
     label_y: float
+    shift: Point = ORIGIN
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`positions` are the top left corners of boxes of NODE_WIDTH by NODE_HEIGHT."""
+    """`positions` are the top left corners of boxes of NODE_WIDTH by NODE_HEIGHT, or of `sizes`."""
 
     positions: dict[str, Point]
     paths: list[Path]
     width: float
     height: float
+    sizes: dict[str, Size] = field(default_factory=dict)
 
 
 class Link(NamedTuple):
@@ -61,19 +72,28 @@ class _Drawing:
 
     layers: list[list[Any]]
     chains: list[list[Any]]
+    sizes: Mapping[str, Size]
     before: dict[Any, list[Any]] = field(default_factory=lambda: defaultdict(list))
     after: dict[Any, list[Any]] = field(default_factory=lambda: defaultdict(list))
 
+    def size(self, key: Any) -> Size:
+        return self.sizes.get(key, USUAL) if isinstance(key, str) else Size(0, BEND_HEIGHT)
 
-def lay_out(nodes: Iterable[Mapping[str, Any]], edges: Iterable[Mapping[str, Any]]) -> Layout:
+
+def lay_out(
+    nodes: Iterable[Mapping[str, Any]],
+    edges: Iterable[Mapping[str, Any]],
+    sizes: Mapping[str, Size] | None = None,
+) -> Layout:
     """Place nodes (`{"id"}`) and route edges (`{"source", "target", "label"?}`).
 
-    Edges with an end that is not among the nodes are left out.
+    Edges with an end that is not among the nodes are left out. `sizes`: of nodes that are not of
+    the usual size.
     """
     ids = list(dict.fromkeys(str(node["id"]) for node in nodes))
     links = _links(set(ids), edges)
     layer = _layers(ids, links)
-    drawing = _draw(ids, links, layer)
+    drawing = _draw(ids, links, layer, sizes or {})
     _order(drawing)
     heights = _heights(drawing)
     return _measure(ids, links, drawing, heights)
@@ -114,11 +134,16 @@ def _layers(ids: Sequence[str], links: Sequence[Link]) -> dict[str, int]:
     return layer
 
 
-def _draw(ids: Sequence[str], links: Sequence[Link], layer: Mapping[str, int]) -> _Drawing:
+def _draw(
+    ids: Sequence[str],
+    links: Sequence[Link],
+    layer: Mapping[str, int],
+    sizes: Mapping[str, Size],
+) -> _Drawing:
     layers: list[list[Any]] = [[] for _ in range(max(layer.values(), default=-1) + 1)]
     for key in ids:
         layers[layer[key]].append(key)
-    drawing = _Drawing(layers, [])
+    drawing = _Drawing(layers, [], sizes)
     spans = (layer[link.target] - layer[link.source] - 1 for link in links)
     bent = sum(span for span in spans if span > 0) <= MOST_BENDS
     for number, link in enumerate(links):
@@ -194,16 +219,19 @@ def _heights(drawing: _Drawing) -> dict[Any, float]:
     """The middle of every node and bend, from top to bottom of its layer."""
     middle: dict[Any, float] = {}
     for keys in drawing.layers:
-        _place(keys, drawing.before, middle)
+        _place(drawing, keys, drawing.before, middle)
     for keys in drawing.layers[-2::-1]:
-        _place(keys, drawing.after, middle)
+        _place(drawing, keys, drawing.after, middle)
     for keys in drawing.layers[1:]:
-        _place(keys, drawing.before, middle)
+        _place(drawing, keys, drawing.before, middle)
     return middle
 
 
 def _place(
-    keys: Sequence[Any], neighbours: Mapping[Any, list[Any]], middle: dict[Any, float]
+    drawing: _Drawing,
+    keys: Sequence[Any],
+    neighbours: Mapping[Any, list[Any]],
+    middle: dict[Any, float],
 ) -> None:
     """Put a layer as near to its neighbours as its order and its gaps allow.
 
@@ -214,8 +242,9 @@ def _place(
     offset: dict[Any, float] = {}
     edge = 0.0
     for key in keys:
-        offset[key] = edge + _size(key) / 2
-        edge += _size(key) + GAP_Y
+        tall = drawing.size(key).height
+        offset[key] = edge + tall / 2
+        edge += tall + GAP_Y
         blocks.append((_wish(key, neighbours, middle, offset[key]) - offset[key], 1, [key]))
         while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:
             shift, count, members = blocks.pop()
@@ -236,35 +265,48 @@ def _wish(
     return middle.get(key, otherwise)
 
 
-def _size(key: Any) -> int:
-    return NODE_HEIGHT if isinstance(key, str) else BEND_HEIGHT
-
-
 def _measure(
     ids: Sequence[str], links: Sequence[Link], drawing: _Drawing, middle: Mapping[Any, float]
 ) -> Layout:
-    top = min((middle[key] - _size(key) / 2 for key in middle), default=0.0) - MARGIN
-    bottom = max((middle[key] + _size(key) / 2 for key in middle), default=0.0) + MARGIN
-    spot = {
-        key: Point(MARGIN + at * (NODE_WIDTH + GAP_X), round(middle[key] - top, 1))
-        for at, keys in enumerate(drawing.layers)
-        for key in keys
-    }
-    half = NODE_HEIGHT / 2
-    positions = {key: Point(spot[key].x, round(spot[key].y - half, 1)) for key in ids}
-    paths = [_path(link, chain, spot) for link, chain in zip(links, drawing.chains, strict=True)]
-    width = 2 * MARGIN + len(drawing.layers) * (NODE_WIDTH + GAP_X) - GAP_X if ids else 0
-    return Layout(positions, paths, width, round(bottom - top, 1) if ids else 0)
+    if not ids:
+        return Layout({}, [], 0, 0)
+    tall = {key: drawing.size(key).height for key in middle}
+    top = min(middle[key] - tall[key] / 2 for key in middle) - MARGIN
+    bottom = max(middle[key] + tall[key] / 2 for key in middle) + MARGIN
+    spot: dict[Any, Point] = {}
+    right: dict[Any, float] = {}
+    edge: float = MARGIN
+    for keys in drawing.layers:
+        broad = max(NODE_WIDTH, *(drawing.size(key).width for key in keys))
+        spot |= {key: Point(edge, round(middle[key] - top, 1)) for key in keys}
+        right |= dict.fromkeys(keys, edge + broad)
+        edge += broad + GAP_X
+    positions = {key: Point(spot[key].x, round(spot[key].y - tall[key] / 2, 1)) for key in ids}
+    paths = [
+        _path(link, chain, spot, right, spot[link.source].x + drawing.size(link.source).width)
+        for link, chain in zip(links, drawing.chains, strict=True)
+    ]
+    own = {key: drawing.sizes[key] for key in ids if key in drawing.sizes}
+    return Layout(positions, paths, edge - GAP_X + MARGIN, round(bottom - top, 1), own)
 
 
-def _path(link: Link, chain: Sequence[Any], spot: Mapping[Any, Point]) -> Path:
+def _path(
+    link: Link,
+    chain: Sequence[Any],
+    spot: Mapping[Any, Point],
+    right: Mapping[Any, float],
+    out: float,
+) -> Path:
     """Out at the right side of the source, straight past each layer, in at the target's left."""
-    start = Point(spot[link.source].x + NODE_WIDTH, spot[link.source].y)
+    start = Point(out, spot[link.source].y)
     pieces = [f"M{start.x:g} {start.y:g}"]
     here = start
+    if out < right[link.source]:  # past what is broader in its layer
+        here = Point(right[link.source], start.y)
+        pieces.append(f"L{here.x:g} {here.y:g}")
     for bend in chain[1:-1]:
         pieces.append(_curve(here, spot[bend]))
-        here = Point(spot[bend].x + NODE_WIDTH, spot[bend].y)
+        here = Point(right[bend], spot[bend].y)
         pieces.append(f"L{here.x:g} {here.y:g}")
     pieces.append(_curve(here, spot[link.target]))
     following = spot[chain[1]]
@@ -273,7 +315,7 @@ def _path(link: Link, chain: Sequence[Any], spot: Mapping[Any, Point]) -> Path:
         link.source,
         link.target,
         link.label,
-        round((start.x + following.x) / 2, 1),
+        round((right[link.source] + following.x) / 2, 1),
         round((start.y + following.y) / 2 - LABEL_RISE, 1),
     )
 

@@ -40,8 +40,11 @@ from workflows.drawing import draw
 from workflows.errors import ImportRefused, InvalidRunInput
 from workflows.inputs import start_variables
 from workflows.models import Event, Run, RunWait, Workflow, WorkflowVersion
+from workflows.progress import children_at, kin_of, round_of, rounds_of, states_of
 
 PAGE = 25
+EVENTS = 500
+"""The latest of a run that its page shows; the API has all of them."""
 CHOICES = 500
 """Projects that a form offers at most; the API takes any."""
 
@@ -287,20 +290,20 @@ def _with_names(found: QuerySet[Run]) -> QuerySet[Run]:
 def run(request: HttpRequest, pk: UUID) -> HttpResponse:
     actor = _actor(request)
     found = _run(actor, pk)
-    events = list(Event.objects.filter(run=found).order_by("seq")[:500])
-    states = dict(found.steps.order_by("pk").values_list("node_id", "status"))
-    states |= {event.node_id: _state_after(event) for event in events if event.node_id}
+    events = list(Event.objects.filter(run=found).order_by("-seq")[: EVENTS + 1])[::-1]
+    states = states_of(found, events)
     return render(
         request,
         "workflows/run.html",
         {
             "title": _("Run"),
             "run": found,
-            "drawing": draw(found.version.definition, states),
+            "drawing": draw(found.version.definition, states, rounds_of(found)),
             "state_words": Run.State.choices,
-            "events": events,
+            "events": events[-EVENTS:],
+            "more_events": len(events) > EVENTS,
             "waits": _waits(found),
-            "steps": found.steps.order_by("pk"),
+            **kin_of(actor, found),
             **control_context(actor, found),
             **dialog_context(found),
         },
@@ -311,12 +314,10 @@ def _waits(run: Run) -> list[dict[str, str]]:
     """What the run waits for, by the titles people gave their nodes."""
     titles = {node["id"]: node.get("title") for node in run.version.definition.get("nodes", [])}
     rows = RunWait.objects.filter(run=run)
-    return [{"kind": row.kind, "title": titles.get(row.node_id) or row.node_id} for row in rows]
-
-
-def _state_after(event: Event) -> str:
-    kind = event.kind.removeprefix("node.")
-    return {"started": "running", "retried": "running", "skipping": "waiting"}.get(kind, kind)
+    return [
+        {"kind": row.kind, "node": row.node_id, "title": titles.get(row.node_id) or row.node_id}
+        for row in rows
+    ]
 
 
 def _run(actor: Any, pk: UUID) -> Run:
@@ -328,26 +329,33 @@ def _run(actor: Any, pk: UUID) -> Run:
 @page("org.view")
 def run_result(request: HttpRequest, pk: UUID) -> HttpResponse:
     """The result panel alone; the live page asks for it when the run rests or ends."""
-    found = _run(_actor(request), pk)
-    context = {"run": found, "waits": _waits(found)}
+    actor = _actor(request)
+    found = _run(actor, pk)
+    context = {"run": found, "waits": _waits(found), **kin_of(actor, found)}
     return render(request, "workflows/_run_result.html", context)
 
 
 @require_GET
 @page("org.view")
 def run_node(request: HttpRequest, pk: UUID) -> HttpResponse:
-    found = _run(_actor(request), pk)
+    """What one node did; of a node inside a container in one round, which `?round=` names."""
+    actor = _actor(request)
+    found = _run(actor, pk)
     node_id = _typed(request.GET, "node")
     nodes = found.version.definition.get("nodes", [])
     node = next((item for item in nodes if item["id"] == node_id), None)
-    steps = list(found.steps.filter(node_id=node_id).order_by("pk"))
+    wanted = _typed(request.GET, "round") if request.GET.get("round") else None
+    inner = round_of(found, node_id, wanted) if node and node.get("parent") else {"round": ""}
+    steps = list(found.steps.filter(node_id=node_id, iteration=inner["round"]))
     context = {
         "run": found,
         "node": node,
         "node_id": node_id,
         "steps": steps,
         "node_open": all(step.status == "failed" for step in steps),
-        **control_context(_actor(request), found),
+        "started": children_at(actor, found, node_id, inner["round"]),
+        **inner,
+        **control_context(actor, found),
     }
     return render(request, "workflows/_run_node.html", context)
 

@@ -34,6 +34,37 @@ NODE_ICONS = {
     "variable-aggregator": "merge",
     "human-input": "how_to_reg",
     "tool": "build",
+    "iteration": "repeat",
+    "iteration-start": "play_arrow",
+    "loop": "loop",
+    "loop-start": "play_arrow",
+    "loop-end": "last_page",
+    "assigner": "edit_note",
+    "wait": "hourglass_empty",
+    "sub-workflow": "account_tree",
+    "on-cancel": "cleaning_services",
+}
+NODE_NAMES: dict[str, StrOrPromise] = {
+    "start": _("Start"),
+    "end": _("End"),
+    "answer": _("Answer"),
+    "llm": _("Model"),
+    "if-else": _("Branch"),
+    "code": _("Code"),
+    "template-transform": _("Template"),
+    "http-request": _("HTTP request"),
+    "variable-aggregator": _("Aggregator"),
+    "human-input": _("Approval"),
+    "tool": _("Tool"),
+    "iteration": _("Iteration"),
+    "iteration-start": _("Start of a round"),
+    "loop": _("Loop"),
+    "loop-start": _("Start of a round"),
+    "loop-end": _("End of the loop"),
+    "assigner": _("Assignment"),
+    "wait": _("Wait"),
+    "sub-workflow": _("Sub-workflow"),
+    "on-cancel": _("On cancellation"),
 }
 # The first mark that occurs wins: Edge and Opera also say Chrome, Chrome also says Safari.
 BROWSERS = (
@@ -99,6 +130,12 @@ def nodeicon(kind: str) -> str:
 
 
 @register.filter
+def nodename(kind: str) -> StrOrPromise:
+    """What people call a kind of node; the kind itself where we know none."""
+    return NODE_NAMES.get(kind, kind)
+
+
+@register.filter
 def duration(milliseconds: float | None) -> str:
     if milliseconds is None:
         return "–"
@@ -134,6 +171,12 @@ def plain(number: float) -> str:
 def state_label(state: str) -> StrOrPromise:
     key = str(state).replace("_", "-")
     return STATES.get(key, key.replace("-", " ").capitalize())
+
+
+@register.filter
+def stateword(value: str) -> StrOrPromise:
+    """The state alone, for where a badge cannot stand."""
+    return state_label(str(value).replace("_", "-"))
 
 
 @register.simple_tag

@@ -40,7 +40,10 @@
     const shut = target.closest("[data-close]");
     if (shut) shut.closest("dialog")?.close();
     const opener = target.closest("[data-dialog]");
-    if (opener) document.getElementById(opener.dataset.dialog)?.showModal();
+    if (opener) {
+      closeMenus();
+      document.getElementById(opener.dataset.dialog)?.showModal();
+    }
     if (target.matches("dialog.ui-dialog")) target.close();
   });
 

@@ -30,17 +30,28 @@
     if (!node) return;
     const word = event.kind.replace("node.", "");
     if (word === "skipping") return;
-    node.dataset.state = NODE_STATE[word] ?? word;
+    const inner = event.data.iteration != null;
+    if (inner && ["iteration-start", "loop-start"].includes(node.dataset.type) && word === "succeeded") countRound(node);
+    const state = word === "failed" && event.data.handled ? "exception" : (NODE_STATE[word] ?? word);
+    node.dataset.state = state;
     const { duration_ms: ms, usage } = event.data;
     if (ms != null) {
       const tokens = usage?.total_tokens;
       const note = [`${Math.round(ms)} ms`, tokens ? `${tokens} tok` : ""].filter(Boolean);
       node.querySelector("[data-note]").textContent = note.join(" · ");
     }
-    if (node.dataset.state === "running") {
+    if (node.dataset.state === "running" && !inner) {
       node.scrollIntoView({ block: "nearest", inline: "center", behavior: "smooth" });
     }
     paintEdges();
+  }
+
+  // How many rounds of its container have begun; of how many stands there already.
+  function countRound(node) {
+    const shown = nodeOf(node.dataset.parent ?? "")?.querySelector("[data-rounds]");
+    if (!shown) return;
+    const [begun, total] = shown.textContent.split("/").map((part) => part.trim());
+    shown.textContent = [Number(begun || 0) + 1, total].filter(Boolean).join(" / ");
   }
 
   function setRun(event) {
@@ -62,7 +73,8 @@
 
   function addLine(event) {
     const line = document.createElement("div");
-    const parts = [event.at.slice(11, 19), `${event.kind} ${event.node_id}`, event.data.duration_ms != null ? `${Math.round(event.data.duration_ms)} ms` : ""];
+    const round = event.data.iteration != null ? ` [${event.data.iteration}]` : "";
+    const parts = [event.at.slice(11, 19), `${event.kind} ${event.node_id}${round}`, event.data.duration_ms != null ? `${Math.round(event.data.duration_ms)} ms` : ""];
     for (const part of parts) {
       const span = document.createElement("span");
       span.textContent = part;
@@ -70,7 +82,7 @@
     }
     if (event.kind.endsWith(".failed")) line.className = "bad";
     log.append(line);
-    const option = new Option(`${event.seq} · ${event.kind} ${event.node_id}`, event.seq);
+    const option = new Option(`${event.seq} · ${event.kind} ${event.node_id}${round}`, event.seq);
     document.getElementById("reset-to")?.append(option);
     log.scrollTop = log.scrollHeight;
   }
@@ -80,7 +92,10 @@
     addLine(event);
     if (event.kind.startsWith("node.")) setNode(event);
     else setRun(event);
-    if (endings.includes(event.kind)) source.close();
+    if (!endings.includes(event.kind)) return;
+    source.close();
+    for (const node of view.querySelectorAll('.ui-node:is([data-state="running"], [data-state="waiting"])')) node.dataset.state = "cancelled";
+    paintEdges();
   }
 
   paintEdges();

@@ -30,6 +30,8 @@ from workflows.actions.reruns import rerun_run
 from workflows.actions.steering import LARGEST_PAYLOAD, signal_run, skip_node
 from workflows.control_matrix import Command
 from workflows.errors import BulkFinished, TooManyBulks, ValueTooLarge
+from workflows.history.forms import RunSearchForm
+from workflows.history.search import narrow_runs
 from workflows.models import BulkCommand, Run
 
 logger = logging.getLogger(__name__)
@@ -60,7 +62,9 @@ ACTS: Mapping[str, tuple[Act, Mapping[str, type]]] = {
 }
 """What carries a command out, and what it can be told beside the run."""
 NEEDED = {Command.SKIP: "node_id", Command.SIGNAL: "name", Command.RESET: "to"}
-FILTERS = ("state", "workflow", "trace_id", "ids")
+FILTERS = frozenset({*RunSearchForm.base_fields, "trace_id", "ids"})
+WRONG = {"state": "unknown", "workflow": "not_an_id"}
+"""What is wrong with a filter that cannot be understood; "not_valid" of the others."""
 
 
 class _Taken(Exception):
@@ -77,8 +81,8 @@ def start_bulk(
 ) -> BulkCommand:
     """Queue a command to all runs that the actor sees and the filter names.
 
-    `filters`: `state`, `workflow`, `trace_id`, `ids`; without any, all runs. Runs that start later
-    are left alone. Raises InvalidInput, ValueTooLarge, TooManyBulks.
+    `filters`: what the list of runs is narrowed by, `trace_id`, `ids`; without any, all runs. Runs
+    that start later are left alone. Raises InvalidInput, ValueTooLarge, TooManyBulks.
     """
     chosen, given = dict(filters or {}), dict(arguments or {})
     _require_arguments(command, given)
@@ -127,15 +131,10 @@ def _require_arguments(command: str, given: Mapping[str, Any]) -> None:
 
 def chosen_runs(actor: Actor, filters: Mapping[str, Any]) -> QuerySet[Run]:
     """Raises InvalidInput for a filter there is not, or one that is none."""
+    form = RunSearchForm({**filters})
+    rows = narrow_runs(Run.objects.visible_to(actor), form.wanted)
     wrong = {name: "unknown" for name in filters if name not in FILTERS}
-    rows = Run.objects.visible_to(actor)
-    if state := filters.get("state"):
-        if state not in Run.State.values:
-            wrong["state"] = "unknown"
-        rows = rows.filter(state=state)
-    if workflow := filters.get("workflow"):
-        wrong |= {} if _ids([workflow]) else {"workflow": "not_an_id"}
-        rows = rows.filter(workflow__in=_ids([workflow]))
+    wrong |= {name: WRONG.get(name, "not_valid") for name in form.errors}
     if trace_id := filters.get("trace_id"):
         rows = rows.filter(trace_id=clean(str(trace_id))[:32])
     if "ids" in filters:

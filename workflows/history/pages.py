@@ -19,6 +19,7 @@ from orgs.access import Actor
 from orgs.pages import page
 from workflows.actions import set_searchable
 from workflows.actions.searchable import read_lines
+from workflows.control_views import IN_BULK
 from workflows.history.compare import compare_runs
 from workflows.history.forms import asked_of
 from workflows.history.logs import lines_of
@@ -62,6 +63,7 @@ def runs(request: HttpRequest) -> HttpResponse:
         "more": more,
         "form": form,
         "live": not (before or form.query),
+        "commands": IN_BULK,
     }
     fragment = getattr(request, "htmx", False)
     name = "workflows/_run_rows.html" if fragment else "workflows/runs.html"

@@ -154,7 +154,11 @@ def chart_of(found: Statistics) -> dict[str, Any]:
         "datasets": [
             {"label": str(_("Succeeded")), "data": [s.succeeded for s in points], "tone": "ok"},
             {"label": str(_("Failed")), "data": [s.failed for s in points], "tone": "bad"},
-            *([{"label": str(_("Cancelled")), "data": others}] if any(others) else []),
+            *(
+                [{"label": str(_("Cancelled")), "data": others, "tone": "mute"}]
+                if any(others)
+                else []
+            ),
         ],
     }
 

@@ -235,7 +235,7 @@ def test_runs_are_chosen_in_the_list(browser, organization):
     ids = [str(each.public_id) for each in (one, two)]
 
     browser.post("/runs/bulk/", {"command": "cancel", "run": ids})
-    browser.post("/runs/bulk/", {"command": "pause", "all": "on", "state": "queued"})
+    browser.post("/runs/bulk/", {"command": "pause", "all": "on", "filter": "state=queued"})
     nothing = browser.post("/runs/bulk/", {"command": "pause"})
 
     chosen, every = BulkCommand.objects.order_by("pk")

@@ -65,6 +65,9 @@ def test_every_run_of_the_filter_is_commanded_and_refusals_are_counted(organizat
         ({"state": "waiting"}, ["queued", "cancelled"]),
         ({"ids": "first"}, ["cancelled", "waiting"]),
         ({"trace_id": f"{1:032x}"}, ["queued", "waiting"]),
+        ({"trigger": "webhook"}, ["queued", "waiting"]),
+        ({"until": "2020-01-01 00:00:00+00:00"}, ["queued", "waiting"]),
+        ({"since": "2020-01-01T00:00", "state": "waiting"}, ["queued", "cancelled"]),
     ],
 )
 def test_a_filter_narrows(organization, actor, filters, expected):
@@ -203,6 +206,7 @@ def test_one_sees_ones_own_and_who_controls_runs_sees_all(organization, actor):
         {"command": "pause", "arguments": {"reason": "x"}},
         {"command": "pause", "filters": {"colour": "red"}},
         {"command": "pause", "filters": {"state": "odd"}},
+        {"command": "pause", "filters": {"since": "yesterday"}},
         {"command": "pause", "filters": {"workflow": "x"}},
         {"command": "pause", "filters": {"ids": ["x"]}},
         {"command": "pause", "filters": {"ids": ["x"] * 1001}},
