@@ -107,6 +107,8 @@ class Histories(RuleBasedStateMachine):
         ),
     )
     def begin(self, cleans, busy):
+        self.driver.stalled.clear()  # what an example that failed left behind
+        Run.objects.unfinished().update(state=Run.State.TERMINATED, owner=None)
         self.cleans = cleans
         organization = OrganizationFactory()
         self.actor = actor_in(organization)
