@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -161,6 +162,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--log", type=Path, help="where to keep what the processes say")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # whoever ends it has it clean up
     print(f"seed {given.seed}", flush=True)
     logging.disable()  # that connections break is what happens here; the processes have their log
     with given.log.open("w") if given.log else tempfile.TemporaryFile("w") as log:

@@ -86,7 +86,6 @@ def definition(*, cleans):
     return flow(*parts, edges=edges.split(","), compat=False)
 
 
-commands = st.sampled_from(["pause", "resume", "cancel", "terminate", "signal", "answer", "skip"])
 rare = st.sampled_from(
     ["pause", "resume", "signal", "answer", "skip"] * 3 + ["cancel", "terminate"]
 )
@@ -108,6 +107,8 @@ class Histories(RuleBasedStateMachine):
         ),
     )
     def begin(self, cleans, busy):
+        self.driver.stalled.clear()  # what an example that failed left behind
+        Run.objects.unfinished().update(state=Run.State.TERMINATED, owner=None)
         self.cleans = cleans
         organization = OrganizationFactory()
         self.actor = actor_in(organization)
@@ -123,8 +124,8 @@ class Histories(RuleBasedStateMachine):
 
     # -- what the engine does
 
-    @rule(plan=plans, command=rare, name=names)
-    def a_worker_goes_through_it(self, plan, command, name):
+    @rule(plan=plans, command=rare, name=names, recover=st.sampled_from([True, True, False]))
+    def a_worker_goes_through_it(self, plan, command, name, recover):
         what, at, heard = plan
         queued = self._row().state == Run.State.QUEUED
         work = lambda: self._command(command, name)  # noqa: E731 - as the plan wants it
@@ -132,6 +133,14 @@ class Histories(RuleBasedStateMachine):
         assert (claimed is not None) == queued
         if claimed is not None:
             assert claimed.pk == self.run.pk
+        if recover and what == "die":
+            self.leases_lapse_and_somebody_sweeps(stalled=False)
+
+    @rule(at=st.integers(0, 14))
+    def a_worker_dies_and_another_goes_on(self, at):
+        for what in ("die", ""):
+            self.driver.pass_(self.receiver, Plan(what, at))
+            self.leases_lapse_and_somebody_sweeps(stalled=False)
 
     @rule(stalled=st.booleans())
     def leases_lapse_and_somebody_sweeps(self, stalled):
