@@ -22,7 +22,8 @@ class Door:
 
     `verb`: what the caller needs; "" means no more than being signed in. `target`: which row of
     the world its address names. `guest`: what somebody gets who holds no verb but may see what was
-    shared with them. `body`: what is sent, made from the world whose rows it shall name.
+    shared with them. `body`: what is sent, made from the world whose rows it shall name; by GET and
+    DELETE, as the query.
     `open`: what those get who are not signed in, where that is not the way to the sign-in.
     `alone`: what a person without an organization gets, where that is not a refusal.
     """
@@ -396,7 +397,9 @@ DOORS: dict[str, Door] = {
     "GET /api/v1/runs/statistics/": shared("run.view"),
     "GET /api/v1/runs/stream/": shared("run.view"),
     "GET /api/v1/runs/<pk>/timeline/": shared("run.view", "run"),
-    "GET /api/v1/runs/<pk>/compare/": shared("run.view", "run", own=frozenset({200, 400})),
+    "GET /api/v1/runs/<pk>/compare/": shared(
+        "run.view", "run", body=lambda w: {"other": str(w.rows.run.public_id)}
+    ),
     "GET /api/v1/runs/<pk>/logs/": shared("run.view", "run"),
     "POST /api/v1/runs/<pk>/cancel/": shared("run.control", "run"),
     "POST /api/v1/runs/<pk>/pause/": shared("run.control", "run"),

@@ -110,7 +110,7 @@ class Fuzzer:
             for parameter in operation.path_parameters
         }
         extra: dict[str, Any] = {}
-        if operation.method.upper() == "DELETE":
+        if operation.method.upper() in {"DELETE", "GET"}:
             named = {parameter.name for parameter in operation.query}
             case.query = {name: value for name, value in given.items() if name in named}
         elif given and any(hasattr(value, "read") for value in given.values()):

@@ -67,14 +67,18 @@ class Place:
             case.cookies = {}
             for name in [each for each in case.headers if each.lower() in CREDENTIALS]:
                 del case.headers[name]
+        self._name_real(case.query)
+        self._name_real(case.body)
         if isinstance(case.body, dict):
             self._mean_something(case)
 
+    def _name_real(self, part: Any) -> None:
+        for name, value in self.ids.items() if isinstance(part, dict) else ():
+            if isinstance(part.get(name), str) and self._rolls(REAL):
+                part[name] = value
+
     def _mean_something(self, case: Any) -> None:
-        """Ids of rows there are, and now and then a value that the table of doors would send."""
-        for name, value in self.ids.items():
-            if isinstance(case.body.get(name), str) and self._rolls(REAL):
-                case.body[name] = value
+        """Now and then a value that the table of doors would send."""
         door = door_of(case.method, case.operation.path)
         for name, value in (door.body(self.world) if door else {}).items():
             if name in case.body and not hasattr(value, "read") and self._rolls(KNOWN):
@@ -134,10 +138,12 @@ def make_place(upstream: str) -> Place:
         "version": str(rows["version"].pk),
         "workflow": str(rows["workflow"].pk),
         "user": str(world.people[Role.GUEST].pk),
+        "other": str(rows["run"].public_id),
     }
     place.spare = {
         # A stream ends where its run is over.
         "GET /api/v1/runs/{id}/stream/": str(_finished_run(world).public_id),
+        "POST /api/v1/runs/{id}/retry/": str(_finished_run(world, "failed").public_id),
         "DELETE /api/v1/providers/{id}/": str(
             ProviderFactory(organization=world.organization, name="spare").pk
         ),
@@ -188,12 +194,12 @@ def _claimed_task(world: World) -> HumanTask:
     return task
 
 
-def _finished_run(world: World) -> Run:
+def _finished_run(world: World, state: str = "succeeded") -> Run:
     run = Run.objects.create(
         organization=world.organization,
         workflow=world.rows.workflow,
         version=world.rows.version,
-        state=Run.State.SUCCEEDED,
+        state=state,
         trigger=Run.Trigger.API,
         seq=1,
         trace_id=world.trace_id,
@@ -201,7 +207,7 @@ def _finished_run(world: World) -> Run:
         ended_at=now(),
     )
     Event.objects.create(
-        organization_id=world.organization.pk, run=run, seq=1, kind="run.succeeded", at=now()
+        organization_id=world.organization.pk, run=run, seq=1, kind=f"run.{state}", at=now()
     )
     return run
 

@@ -71,7 +71,7 @@ def ask(
     sent = door.body(body or address) if given is None else given
     url = place(path, address, door.target, pk)
     if method in {"DELETE", "GET", "HEAD", "OPTIONS"}:
-        query = (sent if method == "DELETE" else {}) | (query or {})
+        query = (sent if method in {"DELETE", "GET"} else {}) | (query or {})
         sent = {}
     if query:
         url = f"{url}?{urlencode(query)}"

@@ -162,6 +162,7 @@ def fire_trigger(*, actor: Actor, trigger_id: UUID) -> Run:
     found = _visible(actor, trigger_id)
     require(actor, "workflow.run", found.workflow)
     run = start(found, new_firing(found, message="by hand"), actor=actor)
+    Trigger.objects.filter(pk=found.pk).update(last_fired_at=now())
     _note("fired", actor, found, run=str(run.public_id))
     return run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.http import QueryDict
@@ -35,6 +36,14 @@ class RunSearchForm(forms.Form):
     id = forms.UUIDField(required=False, label=_("Id of run"))
     parent = forms.UUIDField(required=False, label=_("Started by run"))
     source = forms.UUIDField(required=False, label=_("Rerun of"))
+
+    def offer(self, workflows: list[tuple[UUID, str]]) -> None:
+        """Workflows to choose from, by id and name; any other is named by its id."""
+        field: Any = self.fields["workflow"]
+        chosen = self.wanted.get("workflow")
+        known = {pk for pk, _name in workflows}
+        own = [(chosen, str(chosen))] if chosen and chosen not in known else []
+        field.choices = [ANY, *workflows, *own]
 
     FIRST = ("state", "tag")
     """In sight always; the others once one of them is in use, or asked for."""

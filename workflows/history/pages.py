@@ -38,14 +38,17 @@ from workflows.models import Run, RunLog, Workflow
 PAGE = 25
 LINES = 200
 CHOICES = 500
-"""Workflows that the form of the statistics offers; any other is reached from its own page."""
+"""Workflows that forms offer; any other is reached from its own page."""
 
 
 @require_GET
 @page("org.view")
 def runs(request: HttpRequest) -> HttpResponse:
+    actor = _actor(request)
     form = asked_of(request.GET)
-    found: QuerySet[Run] = Run.objects.visible_to(_actor(request))
+    named = Workflow.objects.visible_to(actor, "run.view").order_by("name")
+    form.offer(list(named.values_list("pk", "name")[:CHOICES]))
+    found: QuerySet[Run] = Run.objects.visible_to(actor)
     try:
         found = narrow_runs(found, form.wanted)
     except InvalidInput as refused:
@@ -54,8 +57,8 @@ def runs(request: HttpRequest) -> HttpResponse:
     before = _number(request.GET, "before")
     if before:
         found = found.filter(pk__lt=before)
-    named = found.select_related("workflow").defer("inputs", "outputs", "system")
-    rows = list(named.order_by("-pk")[: PAGE + 1])
+    slim = found.select_related("workflow").defer("inputs", "outputs", "system")
+    rows = list(slim.order_by("-pk")[: PAGE + 1])
     more = rows[PAGE - 1].pk if len(rows) > PAGE else None
     context = {
         "title": _("Runs"),

@@ -1,10 +1,12 @@
 """What a run's page says of rounds, of nodes in them, and of runs that belong together."""
 
+from html import unescape
+
 import pytest
 from django.utils.timezone import now
 
 from orgs.tests.factories import OrganizationFactory
-from workflows.models import Event, Run, RunWait, Step
+from workflows.models import BulkCommand, Event, Run, RunWait, Step
 from workflows.tests.factories import make_runs, published
 from workflows.tests.flows import end, flow, node, start, template
 from workflows.tests.test_pages import client_of, text_of
@@ -148,3 +150,24 @@ def test_a_page_of_many_rounds_takes_as_many_queries(client, run, django_assert_
 
     with django_assert_max_num_queries(40):
         client.get(f"/runs/{run.public_id}/")
+
+
+def test_the_list_of_runs_offers_workflows_by_name(client, run):
+    theirs = published(iterating())
+
+    text = text_of(client.get("/runs/", {"workflow": str(run.workflow_id)}))
+
+    assert f'<option value="{run.workflow_id}" selected>{run.workflow.name}</option>' in text
+    assert f"Workflow: {run.workflow.name}" in text
+    assert str(theirs.pk) not in text
+
+
+def test_all_that_fit_are_commanded_by_the_whole_filter(client, run):
+    asked = {"workflow": str(run.workflow_id), "trigger": "api", "state": "running"}
+    text = text_of(client.get("/runs/", asked))
+    typed = unescape(text.partition('name="filter" value="')[2].partition('"')[0])
+
+    client.post("/runs/bulk/", {"command": "pause", "all": "on", "filter": typed})
+
+    assert BulkCommand.objects.get().filters == asked
+    assert "State: Running" in text_of(client.get("/runs/bulk/"))
