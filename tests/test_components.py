@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PINS = re.findall(
     r"^([A-Za-z0-9._-]+)==(\S+)$", (ROOT / "requirements.txt").read_text(), re.MULTILINE
 )
-UNSAID = {"python-crontab", "uritemplate"}
+UNSAID = {"protobuf", "python-crontab", "uritemplate"}
 """Their metadata name it in words that are no identifier, see docs/operations.md."""
 
 

@@ -200,7 +200,7 @@
     if (!tab || !step) return;
     const tabs = [...tab.closest("[role=tablist]").querySelectorAll("[role=tab]")];
     const next = tabs[(tabs.indexOf(tab) + step + tabs.length) % tabs.length];
-    selectTab(next);
+    next.click(); // a panel may be asked for by the click
     next.focus();
   });
 

@@ -11,6 +11,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.schema import refusal
 from orgs.api.access import OrgViewSet
 from workflows.actions import set_searchable
 from workflows.api.history_shapes import (
@@ -97,7 +98,10 @@ class RunHistoryViewSet(OrgViewSet):
     @extend_schema(
         operation_id="runs_statistics_retrieve",
         parameters=[StatisticsAskedSerializer],
-        responses=RunStatisticsSerializer,
+        responses={
+            200: RunStatisticsSerializer,
+            404: refusal("not_found", "There is no such workflow."),
+        },
     )
     @action(detail=False)
     def statistics(self, request: Request) -> Response:
