@@ -47,6 +47,7 @@ DOORS = {
     "note_member": "orgs.actions.members",
     "note_invitation": "orgs.actions.retracting",
     "note_sign_on": "orgs.actions.sso_people",
+    "note_command": "workflows.actions.commanding",
 }
 """Functions that take the name of an event from other modules, and where each lives."""
 

@@ -106,7 +106,7 @@ def start_bulk(
         trace_id=current_trace_id(),
         heartbeat_at=now(),
     )
-    _note("bulk_started", actor, bulk, command=command, filter=chosen, total=total)
+    _note("workflows.runs.bulk_started", actor, bulk, command=command, filter=chosen, total=total)
     enqueue("workflows.tasks.bulk", bulk_id=str(bulk.pk))
     return bulk
 
@@ -181,7 +181,7 @@ def cancel_bulk(*, actor: Actor, bulk_id: UUID) -> BulkCommand:
         raise BulkFinished("This command is over already.", state=bulk.state)
     bulk.state, bulk.finished_at = State.CANCELLED, now()
     bulk.save(update_fields=["state", "finished_at", "updated_at"])
-    _note("bulk_cancelled", actor, bulk, command=bulk.command)
+    _note("workflows.runs.bulk_cancelled", actor, bulk, command=bulk.command)
     return bulk
 
 
@@ -278,7 +278,8 @@ def _finish(bulk: BulkCommand, state: str, error: str = "") -> bool:
     _say(bulk, state=state, error=error, finished_at=now())
     numbers = {"done": bulk.done, "refused": bulk.refused}
     actor = system_actor(bulk.organization_id)
-    _note("bulk_ended", actor, bulk, command=bulk.command, state=str(state), **numbers)
+    told = {**numbers, "command": bulk.command, "state": str(state)}
+    _note("workflows.runs.bulk_ended", actor, bulk, **told)
     return True
 
 
@@ -314,7 +315,7 @@ def delete_old_bulks(limit: int = 500) -> int:
 
 def _note(action: str, actor: Actor, bulk: BulkCommand, **data: Any) -> None:
     record(
-        f"workflows.runs.{action}",
+        action,
         actor=actor,
         target_type="bulk_command",
         target_id=bulk.pk,

@@ -82,10 +82,10 @@ def fresh_deadline(run: Run) -> datetime | None:
     return now() + (run.deadline_at - max(run.not_before or run.created_at, run.created_at))
 
 
-def note(actor: Actor, run: Run, action: str, before: str = "", **data: Any) -> None:
+def note_command(action: str, actor: Actor, run: Run, before: str = "", **data: Any) -> None:
     """The command in the audit trail, with how the run stood and stands."""
     record(
-        f"workflows.run.{action}",
+        action,
         actor=actor,
         target_type="run",
         target_id=run.public_id,

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import transaction
 
 from orgs.access import Actor
-from workflows.actions.commanding import LONGEST_REASON, go_on, note, place_again, taken
+from workflows.actions.commanding import LONGEST_REASON, go_on, note_command, place_again, taken
 from workflows.control_matrix import Command
 from workflows.models import Run
 from workflows.runtime.ending import ask_to_cancel, end_run, note_event
@@ -32,7 +32,7 @@ def pause_run(*, actor: Actor, run_id: UUID) -> Run:
     note_event(run, f"run.{word}")
     run.save(update_fields=["control", "state", "seq"])
     tell_worker(run)
-    note(actor, run, "paused", answer.standing)
+    note_command("workflows.run.paused", actor, run, answer.standing)
     return run
 
 
@@ -53,7 +53,7 @@ def resume_run(*, actor: Actor, run_id: UUID) -> Run:
     run.save(update_fields=["control", "crashes", "state", "error", "seq"])
     tell_worker(run)
     go_on(run)
-    note(actor, run, "resumed", answer.standing)
+    note_command("workflows.run.resumed", actor, run, answer.standing)
     return run
 
 
@@ -69,7 +69,7 @@ def cancel_run(*, actor: Actor, run_id: UUID, reason: str = "") -> Run:
         return run
     reason = reason[:LONGEST_REASON]
     ask_to_cancel(run, reason)
-    note(actor, run, "cancelled", answer.standing, reason=reason)
+    note_command("workflows.run.cancelled", actor, run, answer.standing, reason=reason)
     return run
 
 
@@ -83,5 +83,5 @@ def terminate_run(*, actor: Actor, run_id: UUID, reason: str = "") -> Run:
     reason = reason[:LONGEST_REASON]
     error = {"code": "terminated", "message": reason, "node_id": ""}
     end_run(run, Run.State.TERMINATED, error=error, data={"reason": reason})
-    note(actor, run, "terminated", answer.standing, reason=reason)
+    note_command("workflows.run.terminated", actor, run, answer.standing, reason=reason)
     return run

@@ -41,7 +41,7 @@ def create_rate_limit(
     values = {"scope": scope, "name": name, "limit": limit, "per_seconds": per_seconds}
     _set(row, values | {"burst": limit if burst is None else burst})
     _save(row, new=True)
-    _note("created", actor, row, after=_values(row))
+    _note("workflows.rate_limit.created", actor, row, after=_values(row))
     return row
 
 
@@ -55,7 +55,7 @@ def change_rate_limit(*, actor: Actor, limit_id: UUID, **values: Any) -> NodeRat
     after = _values(row)
     if after != before:
         _save(row)
-        _note("changed", actor, row, before=before, after=after)
+        _note("workflows.rate_limit.changed", actor, row, before=before, after=after)
     return row
 
 
@@ -63,7 +63,7 @@ def change_rate_limit(*, actor: Actor, limit_id: UUID, **values: Any) -> NodeRat
 def delete_rate_limit(*, actor: Actor, limit_id: UUID) -> None:
     require(actor, "limit.manage")
     row = _row(actor, limit_id)
-    _note("deleted", actor, row, before=_values(row))
+    _note("workflows.rate_limit.deleted", actor, row, before=_values(row))
     row.delete()
 
 
@@ -108,7 +108,7 @@ def _save(row: NodeRateLimit, *, new: bool = False) -> None:
 
 def _note(what: str, actor: Actor, row: NodeRateLimit, **states: Any) -> None:
     record(
-        f"workflows.rate_limit.{what}",
+        what,
         actor=actor,
         target_type="rate_limit",
         target_id=row.pk,

@@ -12,7 +12,7 @@ from django.db import transaction
 from bpm.models import ProcessInfo
 from core.errors import InvalidInput
 from orgs.access import Actor
-from workflows.actions.commanding import fresh_deadline, go_on, note, place_again, taken
+from workflows.actions.commanding import fresh_deadline, go_on, note_command, place_again, taken
 from workflows.control_matrix import Command
 from workflows.engine.graph import Graph
 from workflows.errors import ResetImpossible, RunStateConflict
@@ -49,7 +49,8 @@ def retry_run(*, actor: Actor, run_id: UUID) -> Run:
     run.save(update_fields=FIELDS)
     tell_worker(run)
     go_on(run)
-    note(actor, run, "retried", answer.standing, nodes=sorted({each.node_id for each in dropped}))
+    nodes = sorted({each.node_id for each in dropped})
+    note_command("workflows.run.retried", actor, run, answer.standing, nodes=nodes)
     return run
 
 
@@ -131,7 +132,7 @@ def reset_run(*, actor: Actor, run_id: UUID, to: int) -> Run:
     _cancel_children(run, {step.place for step in steps if step.pk in kept})
     tell_worker(run)
     go_on(run)
-    note(actor, run, "reset", answer.standing, to=to)
+    note_command("workflows.run.reset", actor, run, answer.standing, to=to)
     return run
 
 

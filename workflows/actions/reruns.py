@@ -14,7 +14,7 @@ from core.errors import Conflict, IdempotencyMismatch, InvalidInput, NotFound
 from core.jsonsafe import clean, json_size
 from core.trace import current_trace_id
 from orgs.access import Actor, require
-from workflows.actions.commanding import may_command, note, visible_run
+from workflows.actions.commanding import may_command, note_command, visible_run
 from workflows.actions.queueing import apply_policy
 from workflows.actions.runs import _insert_row, _refuse_too_large, _system, _version_to_run
 from workflows.control_matrix import Command, require_allowed
@@ -209,7 +209,9 @@ def _store_rows(
         data = {"source": str(source.public_id), "node": run.source_node, "edited": edited}
         note_event(run, "run.reused", data)
         run.save(update_fields=["seq"])
-    note(actor, source, "rerun", started=str(run.public_id), node=run.source_node)
+    note_command(
+        "workflows.run.rerun", actor, source, started=str(run.public_id), node=run.source_node
+    )
     return run
 
 

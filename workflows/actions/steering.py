@@ -13,7 +13,7 @@ from core.errors import InvalidInput, NotFound
 from core.ids import uuid7
 from core.jsonsafe import clean, json_size
 from orgs.access import Actor
-from workflows.actions.commanding import go_on, may_command, note, taken, visible_run
+from workflows.actions.commanding import go_on, may_command, note_command, taken, visible_run
 from workflows.actions.redo import FIELDS, dropped_by_retry, take_up
 from workflows.control_matrix import Answer, Command
 from workflows.engine.graph import SOURCE, Graph
@@ -70,7 +70,7 @@ def skip_node(
     data = {"handle": handle, **({"iteration": iteration} if iteration else {})}
     note_event(run, "node.skipping", data, node_id)
     _tell(run)
-    note(actor, run, "skipped", answer.standing, node=node_id, handle=handle)
+    note_command("workflows.run.skipped", actor, run, answer.standing, node=node_id, handle=handle)
     return run
 
 
@@ -161,7 +161,9 @@ def signal_run(
     _deliver(run, payload, f"signal:{run.public_id}:{told}", name=name)
     note_event(run, "run.signalled", {"name": name, "delivery_id": told})
     _tell(run)
-    note(actor, run, "signalled", _changed(run, answer), name=name, delivery=told)
+    note_command(
+        "workflows.run.signalled", actor, run, _changed(run, answer), name=name, delivery=told
+    )
     return run
 
 

@@ -90,7 +90,7 @@ def create_trigger(
     _plan(trigger)
     trigger.save(force_insert=True)
     watched.forget()
-    _note("created", actor, trigger, after=_told(trigger))
+    _note("workflows.trigger.created", actor, trigger, after=_told(trigger))
     return Made(trigger, token, shown)
 
 
@@ -116,7 +116,7 @@ def change_trigger(*, actor: Actor, trigger_id: UUID, **changes: Any) -> Trigger
         after = _told(trigger)
         changed = [key for key in after if before[key] != after[key]]
         _note(
-            "changed",
+            "workflows.trigger.changed",
             actor,
             trigger,
             before={key: before[key] for key in changed},
@@ -129,7 +129,7 @@ def change_trigger(*, actor: Actor, trigger_id: UUID, **changes: Any) -> Trigger
 def delete_trigger(*, actor: Actor, trigger_id: UUID) -> None:
     """With what is known of its firings; its runs stay."""
     trigger = _own(actor, trigger_id, acting=False)
-    _note("deleted", actor, trigger, before=_told(trigger))
+    _note("workflows.trigger.deleted", actor, trigger, before=_told(trigger))
     trigger.delete()
     watched.forget()
 
@@ -149,7 +149,9 @@ def set_trigger_enabled(*, actor: Actor, trigger_id: UUID, enabled: bool) -> Tri
         _plan(trigger)
         trigger.save()
         watched.forget()
-        _note("enabled" if enabled else "disabled", actor, trigger)
+        _note(
+            "workflows.trigger.enabled" if enabled else "workflows.trigger.disabled", actor, trigger
+        )
     return trigger
 
 
@@ -163,7 +165,7 @@ def fire_trigger(*, actor: Actor, trigger_id: UUID) -> Run:
     require(actor, "workflow.run", found.workflow)
     run = start(found, new_firing(found, message="by hand"), actor=actor)
     Trigger.objects.filter(pk=found.pk).update(last_fired_at=now())
-    _note("fired", actor, found, run=str(run.public_id))
+    _note("workflows.trigger.fired", actor, found, run=str(run.public_id))
     return run
 
 
@@ -193,7 +195,7 @@ def rotate_trigger(
         trigger.previous_until = now() + overlap if overlap else None
         shown = _new_secret(trigger, secret)
     trigger.save()
-    _note("rotated", actor, trigger, what=what)
+    _note("workflows.trigger.rotated", actor, trigger, what=what)
     return Made(trigger, token, shown)
 
 
@@ -344,7 +346,7 @@ def _note(
     **more: str,
 ) -> None:
     record(
-        f"workflows.trigger.{event}",
+        event,
         actor=actor,
         target_type="trigger",
         target_id=trigger.pk,

@@ -39,6 +39,7 @@ SIGNALS = (
     f"SELECT {', '.join(SIGNAL_FIELDS)} FROM workflows_signal "  # nosec B608 # noqa: S608 - constants
     "WHERE run_id = ANY(%s) ORDER BY id"
 )
+SEQ, WAKES = RUN_FIELDS.index("seq"), RUN_FIELDS.index("wakes")
 DEFINITION = "SELECT definition FROM workflows_workflowversion WHERE id = %s"
 
 _RUNS = """
@@ -171,7 +172,7 @@ class PostgresStore:
     async def claim(self, owner: UUID, limit: int) -> list[Claimed]:
         async with self._pool.connection() as connection:
             rows = await self._turns.take(connection, owner, limit)
-            started = [row[0] for row in rows if row[-1] or row[RUN_FIELDS.index("seq")] > 1]
+            started = [row[0] for row in rows if row[-1] or row[SEQ] > 1 or row[WAKES]]
             extra = await _rows_of(connection, started)
         return sorted((_claimed(row, extra) for row in rows), key=lambda run: run.pk)
 
