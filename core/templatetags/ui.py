@@ -104,6 +104,15 @@ STATES: dict[str, StrOrPromise] = {
     "approved": _("Approved"),
     "rejected": _("Rejected"),
     "held": _("Held"),
+    "held-back": _("Held back"),
+    "scheduled": _("Scheduled"),
+    "paused": _("Paused"),
+    "parked": _("Parked"),
+    "terminated": _("Terminated"),
+    "timed-out": _("Timed out"),
+    "started": _("Started"),
+    "refused": _("Refused"),
+    "replayed": _("Replayed"),
     "captured": _("Captured"),
     "released": _("Released"),
     "active": _("Active"),
@@ -186,6 +195,12 @@ def state(value: str) -> SafeString:
     return format_html(
         '<span class="ui-badge {}" data-state="{}">{}</span>', key, key, state_label(key)
     )
+
+
+@register.simple_tag
+def run_state(value: str) -> SafeString:
+    """`{% run_state run.state %}`: a run that is held is not what a wallet holds."""
+    return state("held-back" if value == "held" else value)
 
 
 @register.simple_tag
