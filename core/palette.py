@@ -44,6 +44,7 @@ STYLESHEETS = (
     "ui/forms.css",
     "ui/feedback.css",
     "ui/graph.css",
+    "ui/runs.css",
     "ui/history.css",
     "ui/triggers.css",
     "ui/inbox.css",
