@@ -150,7 +150,7 @@ VARIABLES = OpenApiExample(
     value={
         "sys": {"query": "My invoice is wrong."},
         "inputs": {"ticket": "My invoice is wrong."},
-        "env": {"TOKEN": "••••"},
+        "env": {"REGION": "eu", "API_TOKEN": "••••"},  # nosec B105 - masked
         "conversation": {},
         "nodes": {"start": {"ticket": "My invoice is wrong."}},
     },
