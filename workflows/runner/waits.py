@@ -1,6 +1,7 @@
 """What a run waits for, and how it goes on when that comes: an answer, a signal, a time."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Any
 
@@ -16,6 +17,8 @@ TIMEOUT = {"action": "__timeout"}
 COMMAND, SKIP = "__command", "skip"
 AGAIN = frozenset({"retry", "rate"})
 """Waits of the engine's own: when they are over the node runs (again)."""
+HASTE = timedelta(seconds=2)
+"""The longest pause while a cancelled run cleans up: that is not given back, and must end."""
 
 
 class Waits:
@@ -43,6 +46,8 @@ class Waits:
 
     def add(self, waiting: Waiting) -> None:
         wait = waiting.wait
+        if self._at.cleaning and wait.wake_at is not None:
+            wait = replace(wait, wake_at=min(wait.wake_at, datetime.now(UTC) + HASTE))
         self.fresh = True
         self._keep(wait)
         self._at.buffer.wait(wait)

@@ -132,6 +132,19 @@ async def test_a_clean_up_that_fails_is_told_and_the_run_is_cancelled_all_the_sa
     )
 
 
+async def test_a_clean_up_does_not_wait_long_between_attempts():
+    definition = flow(
+        start(), llm("m", "work"), node("undo", "on-cancel"),
+        llm("u", "undo", loomwork={"retry": {"max_retries": 1, "initial_seconds": 600}}),
+        edges=["start -> m", "undo -> u"],
+    )  # fmt: skip
+    world = World(fail={"u": [NodeFailed("busy", code="busy")]})
+
+    state, journal, _ = await run(definition, world, outside=Outside("cancel"))
+
+    assert (state, journal.steps[-1].attempts) == (RunState.CANCELLED, 2)
+
+
 async def test_a_clean_up_is_taken_up_after_a_crash():
     _, journal, _ = await run(CLEANING, World(), outside=Outside("cancel"))
     steps = tuple(step for step in journal.steps if step.node_id != "u")
