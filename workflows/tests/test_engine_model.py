@@ -10,6 +10,7 @@ from collections import Counter
 from types import SimpleNamespace
 
 import pytest
+from django.db import transaction
 from django.utils.timezone import now
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -228,7 +229,8 @@ class Histories(RuleBasedStateMachine):
             raise DomainError("Nobody asks.")
         task = SimpleNamespace(pk=self.run.pk, subject_id=f"{self.run.public_id}:ask:")
         decision = SimpleNamespace(action_id="approve", data={}, comment="", actor_id="x")
-        deliver_decision(task, decision)
+        with transaction.atomic():  # as the decision's own
+            deliver_decision(task, decision)
         self.answered = True
 
     def _skip(self, name):
