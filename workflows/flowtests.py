@@ -14,7 +14,7 @@ from typing import Any
 from core.ids import uuid7
 from core.trace import current_trace_id
 from workflows.dify import Imported, load_flow
-from workflows.engine.records import Change, RunState, Step
+from workflows.engine.records import GOOD, Change, RunState, Step
 from workflows.mocks import SYSTEM, Mocks, made_up_inputs, shown_files
 from workflows.nodes import KINDS
 from workflows.nodes.services import Services
@@ -22,7 +22,6 @@ from workflows.runner import Limits, RunTask, advance
 
 MOCK_RUN = "00000000-0000-7000-8000-000000000000"
 INVALID = "build-failed"
-GOOD = frozenset({RunState.SUCCEEDED, RunState.PARTIAL})
 PATIENT = Limits(rest=120)
 """Nobody takes the run up again: pauses between attempts are spent awake."""
 Note = Callable[[str, dict[str, Any]], None]

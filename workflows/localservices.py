@@ -1,5 +1,6 @@
 """Services of a run without a server behind it: code runs, nothing else is reachable."""
 
+from collections.abc import Callable
 from typing import Any
 
 from workflows.nodes.base import NodeFailed
@@ -18,9 +19,14 @@ class SandboxServices:
     """The sandbox alone; what else is asked for fails its node."""
 
     async def run_code(
-        self, language: str, code: str, variables: dict[str, Any], timeout: float
+        self,
+        language: str,
+        code: str,
+        variables: dict[str, Any],
+        timeout: float,
+        heard: Callable[[str], None] | None = None,
     ) -> dict[str, Any]:
-        return await run_code(language, code, variables, timeout=timeout)
+        return await run_code(language, code, variables, timeout=timeout, heard=heard)
 
     async def complete_model(self, call: NodeModelCall) -> NodeModelAnswer:
         raise _unreachable()

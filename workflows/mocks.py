@@ -7,7 +7,7 @@ streamed. A test of a flow is a set of inputs, such a table, and what should com
 import asyncio
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -162,9 +162,14 @@ class _MockServices:
         raise NodeFailed("No network under mocks", code="mocked")
 
     async def run_code(
-        self, language: str, code: str, variables: dict[str, Any], timeout: float
+        self,
+        language: str,
+        code: str,
+        variables: dict[str, Any],
+        timeout: float,
+        heard: Callable[[str], None] | None = None,
     ) -> dict[str, Any]:
-        return await self._real.run_code(language, code, variables, timeout)
+        return await self._real.run_code(language, code, variables, timeout, heard)
 
     async def open_human_task(self, request: NodeTaskRequest) -> str:
         raise NodeFailed("Nobody to ask under mocks", code="mocked")

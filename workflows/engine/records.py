@@ -34,6 +34,9 @@ ENDED = frozenset(
 )
 
 
+GOOD = frozenset({RunState.SUCCEEDED, RunState.PARTIAL})
+
+
 class StepStatus(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"

@@ -1,6 +1,7 @@
 """Code: a function of the flow's author, run in the confined process."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from pydantic import Field
@@ -12,6 +13,8 @@ from workflows.nodes.fields import Text, Variables, values_of
 from workflows.nodes.samples import sample
 
 SECONDS = 15.0
+MOST_LINES = 200
+"""Of what one call prints; the rest is dropped."""
 
 
 class Output(Config):
@@ -30,6 +33,13 @@ class CodeConfig(Config):
         return {name: output.model_dump() for name, output in (self.outputs or {}).items()}
 
 
+def _hear(context: NodeContext, printed: str) -> None:
+    """What the code printed, a line of the log each."""
+    for line in printed.splitlines()[:MOST_LINES]:
+        if line.strip():
+            context.log("info", line)
+
+
 class CodeKind(NodeKind[CodeConfig]):
     name = "code"
     config = CodeConfig
@@ -39,7 +49,9 @@ class CodeKind(NodeKind[CodeConfig]):
 
     async def run(self, context: NodeContext, config: CodeConfig) -> Outcome:
         inputs = values_of(config.variables, context.pool)
-        result = await context.services.run_code(config.code_language, config.code, inputs, SECONDS)
+        result = await context.services.run_code(
+            config.code_language, config.code, inputs, SECONDS, partial(_hear, context)
+        )
         return Outcome(outputs=checked_outputs(result, config.declared), inputs=inputs)
 
     def mock(self, context: NodeContext, config: CodeConfig, reads: tuple[Ref, ...]) -> Outcome:

@@ -71,6 +71,7 @@ class HttpKind(NodeKind[HttpConfig]):
     async def run(self, context: NodeContext, config: HttpConfig) -> Outcome:
         request, inputs = _request(context, config)
         response = await context.services.send_http(request)
+        context.log("info", _told(request, response))
         outputs = _outputs(response, inputs)
         if config.minds_status and response.status >= 400:
             message = f"Request failed with status code {response.status}"
@@ -90,6 +91,13 @@ class HttpKind(NodeKind[HttpConfig]):
 
     def outputs(self, data: Mapping[str, Any]) -> frozenset[str] | None:
         return frozenset({"status_code", "body", "headers", "files"})
+
+
+def _told(request: NodeHttpRequest, response: NodeHttpResponse) -> str:
+    """Without what an address may carry of secrets: its query, and who calls."""
+    parts = urlsplit(request.url)
+    place = f"{parts.scheme}://{parts.hostname}{parts.path}"
+    return f"{request.method} {place} answered {response.status}, {len(response.body)} bytes"
 
 
 def _request(context: NodeContext, config: HttpConfig) -> tuple[NodeHttpRequest, dict[str, Any]]:

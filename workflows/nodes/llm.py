@@ -73,6 +73,8 @@ class LlmKind(NodeKind[LlmConfig]):
         except NodeFailed as error:
             error.inputs = error.inputs or inputs
             raise
+        tokens = answer.usage.get("total_tokens") or 0
+        context.log("info", f"{call.model} answered with {tokens} tokens, {answer.finish_reason}")
         return _outcome(answer, config, inputs)
 
     def outputs(self, data: Mapping[str, Any]) -> frozenset[str] | None:

@@ -119,8 +119,14 @@ class Services(Protocol):
     async def send_http(self, request: NodeHttpRequest) -> NodeHttpResponse: ...
 
     async def run_code(
-        self, language: str, code: str, variables: dict[str, Any], timeout: float
-    ) -> dict[str, Any]: ...
+        self,
+        language: str,
+        code: str,
+        variables: dict[str, Any],
+        timeout: float,
+        heard: Callable[[str], None] | None = None,
+    ) -> dict[str, Any]:
+        """What `main` returns; `heard` takes what it printed."""
 
     async def open_human_task(self, request: NodeTaskRequest) -> str: ...
 

@@ -12,13 +12,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from workflows.engine.pool import Pool
-from workflows.engine.records import Wait
+from workflows.engine.records import GOOD, Wait
 from workflows.engine.references import Ref
 from workflows.nodes.base import Config, NodeContext, NodeFailed, NodeKind, Outcome, Waiting
 from workflows.nodes.fields import Text
 from workflows.nodes.services import NodeChildRequest
-
-GOOD = frozenset({"succeeded", "partial-succeeded"})
 
 
 class SubWorkflowConfig(Config):
@@ -54,6 +52,7 @@ class SubWorkflowKind(NodeKind[SubWorkflowConfig]):
             close=config.on_parent_end,
         )
         child = await context.services.start_child(request)
+        context.log("info", f"Run {child} of workflow {config.workflow} started")
         shown = {"workflow": config.workflow, "inputs": inputs, "run_id": child}
         if not config.wait:
             return Outcome(outputs={"run_id": child}, inputs=shown)

@@ -8,6 +8,7 @@ node.waiting.
 
 from workflows.engine.records import (
     ENDED,
+    GOOD,
     Change,
     Event,
     LogLine,
@@ -33,6 +34,7 @@ from workflows.runner.shapes import Journal, Limits, Outside, RunTask
 
 __all__ = [
     "ENDED",
+    "GOOD",
     "Change",
     "Event",
     "Journal",

@@ -133,6 +133,8 @@ class Attempting:
 
     def _note_retry(self, failure: NodeFailed, pause: float) -> None:
         error, code = failure.message[:LONGEST_ERROR], failure.code
+        again = f"Attempt {self.context.attempt} failed ({code}), the next in {pause:g} s: {error}"
+        self.context.log("warning", again)
         data: dict[str, Any] = {"attempt": self.context.attempt, "error": error, "code": code}
         data["pause_ms"] = round(pause * 1000)
         if self.context.iteration:
@@ -168,6 +170,7 @@ class Attempting:
     def failed(self, started: datetime, failure: NodeFailed, **spent: Any) -> Step:
         policy = self.compiled.policy
         message = failure.message[:LONGEST_ERROR]
+        self.context.log("warning" if policy.strategy else "error", f"{failure.code}: {message}")
         common = spent | {"error": message, "error_code": failure.code[:LONGEST_CODE]}
         if not policy.strategy:
             return self._step(started, failure.inputs, status=StepStatus.FAILED, **common)

@@ -49,7 +49,7 @@ class Standing:
         self.graph, self.limits, self.mocks = graph, limits, mocks
         self.nodes = compiled(graph)
         self.secrets = secrets_of(graph)
-        self.frames = Frames(graph, _pool_of(task, graph), self._reopen)
+        self.frames = Frames(graph, _pool_of(task, graph), self._open)
         self.root = self.frames.root
         self.offset = 0
         self.stream = Stream(graph, templates(graph), self.root.pool, _unheard, assigned(graph))
@@ -184,9 +184,6 @@ class Standing:
             return
         self.buffer.events.append(self.started_event(frame, key))
         self._close_if_done(opened)
-
-    def _reopen(self, frame: Frame, key: str) -> Open | None:
-        return self._open(frame, key)
 
     def _open(self, frame: Frame, key: str) -> Open | None:
         found, started = self.nodes[key], datetime.now(UTC)

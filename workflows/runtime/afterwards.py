@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from workflows.runner import RunState
+from workflows.runner import GOOD
 from workflows.runtime.ending import close_children
 from workflows.runtime.family import tell_parent
 from workflows.runtime.journal import StoreJournal
 from workflows.runtime.store.base import Claimed
 from workflows.runtime.sweep import close_run
 from workflows.triggers.ended import fire_for, is_quiet
-
-GOOD = frozenset({RunState.SUCCEEDED, RunState.PARTIAL})
 
 
 async def after_end(run: Claimed, journal: StoreJournal) -> None:

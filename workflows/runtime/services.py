@@ -94,8 +94,9 @@ class RunServices:
         code: str,
         variables: dict[str, Any],
         timeout: float,
+        heard: Callable[[str], None] | None = None,
     ) -> dict[str, Any]:
-        return await run_in_sandbox(language, code, variables, timeout=timeout)
+        return await run_in_sandbox(language, code, variables, timeout=timeout, heard=heard)
 
     async def open_human_task(self, request: NodeTaskRequest) -> str:
         await in_thread(_open, request)

@@ -7,7 +7,7 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,10 +55,26 @@ def level() -> Level:
 
 
 async def run_code(
-    language: str, code: str, variables: Mapping[str, Any], *, timeout: float = 10.0
+    language: str,
+    code: str,
+    variables: Mapping[str, Any],
+    *,
+    timeout: float = 10.0,
+    heard: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """What the code's `main` returns for the variables: `execute` without what it printed."""
-    return (await execute(language, code, variables, timeout=timeout)).outputs
+    """What the code's `main` returns for the variables. `heard` takes what it printed, if anything.
+
+    Raises what `execute` raises.
+    """
+    try:
+        result = await execute(language, code, variables, timeout=timeout)
+    except CodeFailed as error:
+        if heard and (printed := error.detail.get("printed")):
+            heard(str(printed))
+        raise
+    if heard and result.printed:
+        heard(result.printed)
+    return result.outputs
 
 
 async def execute(

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from django.db import connection
 
-from workflows.models import Run
+from workflows.models import Event, Run
 from workflows.runtime.worker import Worker
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -51,6 +51,13 @@ def wait_for(run, *states, seconds=20.0):
         time.sleep(0.02)
     steps = list(run.steps.values_list("node_id", "status"))
     raise AssertionError(f"run is {run.state}, error {run.error}, steps {steps}")
+
+
+def gapless(run):
+    """Whether the run's history counts from 1 to its `seq`, as both stand in the database."""
+    run.refresh_from_db()
+    seqs = list(Event.objects.filter(run=run).order_by("seq").values_list("seq", flat=True))
+    return seqs == list(range(1, run.seq + 1))
 
 
 def until(condition, seconds=15.0):

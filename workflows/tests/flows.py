@@ -105,7 +105,7 @@ class World:
             raise errors.pop(0)
         return self.response
 
-    async def run_code(self, language, code, variables, timeout):
+    async def run_code(self, language, code, variables, timeout, heard=None):
         self.calls.append((language, code, variables))
         return self.texts.get(code, {})
 

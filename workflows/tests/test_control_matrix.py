@@ -23,6 +23,7 @@ from workflows.control_matrix import NEW, SAME, STANDINGS, TABLE, Command, stand
 from workflows.errors import RunFinished, RunStateConflict
 from workflows.models import Event, Run, RunPolicy, RunWait, Signal, Step
 from workflows.runtime.slots import admit
+from workflows.tests.engines import gapless
 from workflows.tests.factories import approval_flow, make_runs, node, published
 
 pytestmark = pytest.mark.django_db
@@ -109,11 +110,6 @@ def add_step(run, node_id, kind, **fields):
 def everything():
     models = (Run, Event, Step, RunWait, Signal, Entry)
     return {model: list(model.objects.order_by("pk").values()) for model in models}
-
-
-def gapless(run):
-    seqs = list(Event.objects.filter(run=run).order_by("seq").values_list("seq", flat=True))
-    return seqs == list(range(1, run.seq + 1))
 
 
 @pytest.mark.parametrize(("command", "how"), PAIRS)

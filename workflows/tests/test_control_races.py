@@ -31,9 +31,8 @@ from workflows.runner import Event as Said
 from workflows.runner import Step as Done
 from workflows.runtime.store import open_store
 from workflows.runtime.store.base import Commit
-from workflows.tests.engines import engine, until, wait_for
+from workflows.tests.engines import engine, gapless, until, wait_for
 from workflows.tests.factories import approval_flow, chain_of_calls, make_runs, published
-from workflows.tests.test_control_matrix import gapless
 from workflows.tests.test_control_redo import settle
 
 pytestmark = pytest.mark.django_db(transaction=True)

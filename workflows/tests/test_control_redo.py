@@ -30,7 +30,7 @@ from workflows.models import Event, Run, RunWait, Signal, Step
 from workflows.redoing import history_of, numbers_of, settled_of
 from workflows.runtime.ending import close_orphans
 from workflows.runtime.sweep import sweep
-from workflows.tests.engines import engine, until, wait_for
+from workflows.tests.engines import engine, gapless, until, wait_for
 from workflows.tests.factories import (
     approval_flow,
     ask,
@@ -45,7 +45,6 @@ from workflows.tests.factories import (
     start,
     template,
 )
-from workflows.tests.test_control_matrix import gapless
 from workflows.variables import query_variables
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -12,9 +12,9 @@ from core.tests.servers import LocalServer
 from orgs.models import Organization
 from orgs.tests.factories import OrganizationFactory, actor_in
 from workflows.actions import cancel_run, pause_run, resume_run, signal_run, start_run
-from workflows.models import Event, Run, RunWait, Signal, Step, WorkerProcess
+from workflows.models import Run, RunLog, RunWait, Signal, Step, WorkerProcess
 from workflows.runtime.sweep import sweep
-from workflows.tests.engines import engine, until, wait_for
+from workflows.tests.engines import engine, gapless, until, wait_for
 from workflows.tests.factories import end, flow, node, published, start, template
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
@@ -37,12 +37,6 @@ def begin(actor, definition, **options):
 
 def _organization(actor):
     return Organization.objects.get(pk=actor.organization_id)
-
-
-def gapless(run):
-    seqs = list(Event.objects.filter(run=run).order_by("seq").values_list("seq", flat=True))
-    run.refresh_from_db()
-    return seqs == list(range(1, run.seq + 1))
 
 
 def waiting_for(*names, mode="all"):
@@ -239,6 +233,43 @@ def test_a_cancel_breaks_off_what_works_and_the_clean_up_branch_runs(actor, slow
     assert gapless(run)
 
 
+PRINTING = """
+def main(key):
+    print("the key is", key)
+    print("and so on")
+    return {"n": 1}
+"""
+
+
+def test_nodes_write_lines_of_log_and_secrets_stay_out_of_them(actor, slow):
+    _, url = slow
+    definition = calls(f"{url}/path?token=hunter22", 1)
+    definition["environment"] = [{"name": "key", "value": "hunter22", "value_type": "secret"}]
+    definition["nodes"][1]["data"]["url"] = f"{url}/path?token=hunter22"
+    definition["nodes"].append(
+        node(
+            "c",
+            "code",
+            code=PRINTING,
+            code_language="python3",
+            variables=[{"variable": "key", "value_selector": ["env", "key"]}],
+            outputs={"n": {"type": "number"}},
+        )
+    )
+    definition["edges"].append({"id": "c", "source": "start", "target": "c"})
+    run = begin(actor, definition)
+
+    with engine():
+        wait_for(run)
+
+    assert run.state == "succeeded", run.error
+    lines = set(RunLog.objects.filter(run=run).values_list("node_id", "level", "message"))
+    assert ("c", "info", "the key is ••••") in lines
+    assert ("c", "info", "and so on") in lines
+    assert ("h0", "info", f"GET {url.rpartition(':')[0]}/path answered 200, 2 bytes") in lines
+    assert not any("hunter22" in message for _, _, message in lines)
+
+
 def test_a_pause_between_attempts_outlives_the_worker(actor, slow):
     _, url = slow
     definition = calls(url, 1)
@@ -261,4 +292,6 @@ def test_a_pause_between_attempts_outlives_the_worker(actor, slow):
     assert run.state == "failed"
     (step,) = Step.objects.filter(run=run, node_id="h0")
     assert step.attempts == 2
+    levels = list(RunLog.objects.filter(run=run).order_by("seq").values_list("level", flat=True))
+    assert levels == ["warning", "error"]
     assert gapless(run)

@@ -22,13 +22,13 @@ from core.denials import DENIALS, note_denial
 from core.errors import DomainError
 from core.origin import current_ip
 from core.refusals import HttpsRequired
+from workflows.engine.records import GOOD
 from workflows.errors import HookTooLarge, HookUnreadable, RunEndedBadly, RunNotFinished
 from workflows.models import Run
 from workflows.triggers.deliveries import MAX_BODY, Delivery, Taken, take_delivery
 from workflows.triggers.waiting import Call, wait_for_end, wait_in_thread
 
 logger = logging.getLogger(__name__)
-GOOD = frozenset({Run.State.SUCCEEDED, Run.State.PARTIAL})
 Wait = Callable[[Run, float], Awaitable[Run | None]]
 
 
