@@ -21,7 +21,7 @@ from workflows.engine.results import outputs_of, state_of
 from workflows.mocks import Mocks
 from workflows.nodes.base import NodeFailed, Waiting
 from workflows.nodes.services import Services
-from workflows.runner.compiled import graph_of, reads
+from workflows.runner.compiled import graph_of, most_parallel, reads
 from workflows.runner.frames import Frame
 from workflows.runner.redaction import masked
 from workflows.runner.shapes import Journal, Limits, Outside, RunTask
@@ -86,6 +86,7 @@ class _Advance:
         self.at = standing
         self.limits = standing.limits
         self.buffer = standing.buffer
+        self.most = most_parallel(standing.graph, self.limits.parallel)
         self.control = control
         self.waits = Waits(standing, outside)
         self.queue: deque[tuple[Frame, str]] = deque()
@@ -172,7 +173,7 @@ class _Advance:
                 await asyncio.sleep(0)
 
     def _next_effects(self) -> list[tuple[Frame, str]]:
-        room = self.limits.parallel - len(self.tasks)
+        room = self.most - len(self.tasks)
         found: list[tuple[Frame, str]] = []
         while self.queue and len(found) < room:
             frame, key = self.queue.popleft()

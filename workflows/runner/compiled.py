@@ -100,6 +100,13 @@ def compiled(graph: Graph) -> Mapping[str, Compiled]:
     return nodes
 
 
+def most_parallel(graph: Graph, limit: int) -> int:
+    """Effects of a run at work at a time: `loomwork.max_parallel` of its start, at most `limit`."""
+    start = graph.nodes.get(graph.start)
+    own = _mapping(start.data.get("loomwork")) if start else {}
+    return max(int(_bounded(own.get("max_parallel"), limit)), 0) or limit
+
+
 def templates(graph: Graph) -> Mapping[str, Template]:
     """What the responses of the flow say, by node."""
     if "templates" not in graph.cache:

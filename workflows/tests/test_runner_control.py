@@ -387,11 +387,18 @@ async def test_effects_of_a_run_at_a_time_have_a_limit():
         now -= 1
 
     models = [llm(f"m{n}", "x") for n in range(8)]
-    definition = flow(start(), *models, edges=[f"start -> m{n}" for n in range(8)])
+    first = start()
+    definition = flow(first, *models, edges=[f"start -> m{n}" for n in range(8)])
 
     state, _, _ = await run(definition, World(gate=count), limits=Limits(parallel=3))
 
     assert (state, most) == (RunState.SUCCEEDED, 3)
+
+    now, most = 0, 0
+    first["data"]["loomwork"] = {"max_parallel": 2}
+    state, _, _ = await run(definition, World(gate=count))
+
+    assert (state, most) == (RunState.SUCCEEDED, 2)
 
 
 # -- other workflows
