@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from core.models import TenantModel, TenantQuerySet
+from core.models import TenantModel
 from files.sources import all_sources, label_of
+from orgs.models.jobs import Job, JobQuerySet
 from orgs.visibility import Place, VisibleQuerySet
 
 if TYPE_CHECKING:
@@ -62,18 +62,14 @@ class StoredFile(TenantModel):
         return self.name
 
 
-class ExportQuerySet(TenantQuerySet):
+class ExportQuerySet(JobQuerySet):
     def visible_to(self, actor: Actor) -> Self:
         """Exports of what the actor may see, whoever in the organization started them."""
         allowed = [source.name for source in all_sources() if source.allows(actor)]
         return self.of(actor.organization_id).filter(source__in=allowed)
 
-    def lapsed(self, at: datetime) -> Self:
-        """Claimed by a worker that gives no more signs of life."""
-        return self.filter(state=Export.State.RUNNING, heartbeat_at__lt=at)
 
-
-class Export(TenantModel):
+class Export(Job):
     """Rows of one source, written to a file in the background.
 
     A worker claims it by raising `epoch`; whatever it writes later counts only while the epoch is
@@ -98,18 +94,9 @@ class Export(TenantModel):
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.QUEUED)
     done = models.PositiveBigIntegerField(_("rows written"), default=0)
     total = models.PositiveBigIntegerField(_("rows"), null=True)
-    error = models.CharField(_("error"), max_length=60, blank=True)
     file = models.ForeignKey(
         StoredFile, models.SET_NULL, null=True, related_name="+", verbose_name=_("file")
     )
-    user_id = models.UUIDField(null=True, editable=False)
-    api_key_id = models.UUIDField(null=True, editable=False)
-    support_id = models.UUIDField(null=True, editable=False)
-    role = models.CharField(max_length=16, blank=True, editable=False)
-    trace_id = models.CharField(_("trace id"), max_length=32)
-    epoch = models.PositiveIntegerField(default=0, editable=False)
-    heartbeat_at = models.DateTimeField(null=True, editable=False)
-    finished_at = models.DateTimeField(_("finished"), null=True)
     expires_at = models.DateTimeField(_("expires"), null=True)
 
     objects = ExportQuerySet.as_manager()
@@ -133,16 +120,6 @@ class Export(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.source} {self.format}"
-
-    @property
-    def finished(self) -> bool:
-        return self.state not in {self.State.QUEUED, self.State.RUNNING}
-
-    @property
-    def percent(self) -> int:
-        if self.state == self.State.SUCCEEDED:
-            return 100
-        return min(99, 100 * self.done // self.total) if self.total else 0
 
     @property
     def label(self) -> str:

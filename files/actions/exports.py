@@ -22,6 +22,7 @@ from files.formats import LineStream, lines_of
 from files.models import EXPORT_KIND, Export, StoredFile
 from files.sources import Source, require_source, source_of
 from orgs.access import Actor, system_actor
+from orgs.models import asked_by
 from orgs.returning import returning_actor
 
 logger = logging.getLogger(__name__)
@@ -59,10 +60,7 @@ def start_export(
         source=found.name,
         format=fmt,
         filters=found.check(filters or {}),
-        user_id=actor.user_id,
-        api_key_id=actor.api_key_id,
-        support_id=actor.support_id,
-        role=actor.role,
+        **asked_by(actor),
         trace_id=current_trace_id(),
     )
     _note("files.export.started", actor, export, format=fmt, filters=export.filters)

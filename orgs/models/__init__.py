@@ -3,6 +3,7 @@
 from orgs.models.answers import StoredAnswer
 from orgs.models.grants import ProjectGrant, ProjectTeamGrant, TeamGrant, UserGrant
 from orgs.models.invitations import Invitation
+from orgs.models.jobs import Job, JobQuerySet, asked_by
 from orgs.models.keys import ApiKey, ApiKeyQuerySet
 from orgs.models.members import Membership, MembershipQuerySet, Role
 from orgs.models.organizations import Organization
@@ -15,6 +16,8 @@ __all__ = [
     "ApiKey",
     "ApiKeyQuerySet",
     "Invitation",
+    "Job",
+    "JobQuerySet",
     "Membership",
     "MembershipQuerySet",
     "Organization",
@@ -30,4 +33,5 @@ __all__ = [
     "TeamGrant",
     "TeamMembership",
     "UserGrant",
+    "asked_by",
 ]

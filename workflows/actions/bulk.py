@@ -23,6 +23,7 @@ from core.jsonsafe import clean, json_size
 from core.queue import enqueue
 from core.trace import current_trace_id, tracing
 from orgs.access import Actor, require, system_actor
+from orgs.models import asked_by
 from orgs.returning import returning_actor
 from workflows.actions.control import cancel_run, pause_run, resume_run, terminate_run
 from workflows.actions.redo import reset_run, retry_run
@@ -99,10 +100,7 @@ def start_bulk(
         arguments=given,
         total=total,
         through=runs.aggregate(newest=Max("pk"))["newest"] or 0,
-        user_id=actor.user_id,
-        api_key_id=actor.api_key_id,
-        support_id=actor.support_id,
-        role=actor.role,
+        **asked_by(actor),
         trace_id=current_trace_id(),
         heartbeat_at=now(),
     )

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from core.models import TenantModel, TenantQuerySet
 from orgs.actor import holds
+from orgs.models.jobs import Job, JobQuerySet
 
 if TYPE_CHECKING:
     from orgs.access import Actor
 
 
-class BulkQuerySet(TenantQuerySet):
+class BulkQuerySet(JobQuerySet):
     def visible_to(self, actor: Actor) -> Self:
         """One's own, and everybody's for who may control runs."""
         rows = self.of(actor.organization_id)
@@ -28,15 +27,8 @@ class BulkQuerySet(TenantQuerySet):
             return rows.none()
         return rows.filter(user_id=actor.user_id)
 
-    def under_way(self) -> Self:
-        return self.filter(state__in=(BulkCommand.State.QUEUED, BulkCommand.State.RUNNING))
 
-    def lapsed(self, at: datetime) -> Self:
-        """Claimed by a worker that gives no more signs of life."""
-        return self.filter(state=BulkCommand.State.RUNNING, heartbeat_at__lt=at)
-
-
-class BulkCommand(TenantModel):
+class BulkCommand(Job):
     """Goes through the runs that its filter names, by their ids, up to the newest of its start.
 
     `cursor` is the last run it has been through and moves in the transaction of the command to that
@@ -61,16 +53,7 @@ class BulkCommand(TenantModel):
     codes: models.JSONField[Any, Any] = models.JSONField(_("refusals by code"), default=dict)
     cursor = models.BigIntegerField(default=0, editable=False)
     through = models.BigIntegerField(default=0, editable=False)
-    error = models.CharField(_("error"), max_length=60, blank=True)
-    user_id = models.UUIDField(null=True, editable=False)
-    api_key_id = models.UUIDField(null=True, editable=False)
-    support_id = models.UUIDField(null=True, editable=False)
-    role = models.CharField(max_length=16, blank=True, editable=False)
-    trace_id = models.CharField(_("trace id"), max_length=32)
-    epoch = models.PositiveIntegerField(default=0, editable=False)
     crashes = models.PositiveSmallIntegerField(default=0, editable=False)
-    heartbeat_at = models.DateTimeField(null=True, editable=False)
-    finished_at = models.DateTimeField(_("finished"), null=True)
 
     objects = BulkQuerySet.as_manager()
 
@@ -95,11 +78,5 @@ class BulkCommand(TenantModel):
         return f"{self.command} {self.pk}"
 
     @property
-    def finished(self) -> bool:
-        return self.state not in {self.State.QUEUED, self.State.RUNNING}
-
-    @property
-    def percent(self) -> int:
-        if self.state == self.State.SUCCEEDED:
-            return 100
-        return min(99, 100 * (self.done + self.refused) // self.total) if self.total else 0
+    def went_through(self) -> int:
+        return self.done + self.refused
