@@ -16,7 +16,7 @@ from core.trace import current_trace_id
 from orgs.access import Actor, require
 from workflows.actions.commanding import may_command, note_command, visible_run
 from workflows.actions.queueing import apply_policy
-from workflows.actions.runs import _insert_row, _refuse_too_large, _system, _version_to_run
+from workflows.actions.runs import insert_row, refuse_too_large, system_of, version_to_run
 from workflows.control_matrix import Command, require_allowed
 from workflows.engine.graph import Graph
 from workflows.errors import NodeStateConflict, ValueTooLarge
@@ -101,7 +101,7 @@ def _new(
 ) -> Run:
     version = source.version
     if version_id is not None and version_id != source.version_id:
-        version = _version_to_run(actor, source.workflow_id, version_id)
+        version = version_to_run(actor, source.workflow_id, version_id)
     given = source.inputs if inputs is None else inputs
     run = Run(
         organization_id=source.organization_id,
@@ -116,8 +116,8 @@ def _new(
         source=source,
         seq=1,
     )
-    run.system = {**source.system, **_system(run, str(source.system.get("query") or ""))}
-    _refuse_too_large(run)
+    run.system = {**source.system, **system_of(run, str(source.system.get("query") or ""))}
+    refuse_too_large(run)
     return run
 
 
@@ -200,7 +200,7 @@ def _store_rows(
     changes: Mapping[tuple[str, str], dict[str, Any]],
 ) -> Run:
     run.step_count = len(taken.steps)
-    _insert_row(actor, run, apply_policy(run, run.priority), run.inputs)
+    insert_row(actor, run, apply_policy(run, run.priority), run.inputs)
     _copy(run, [step.pk for step in taken.steps])
     for (node_id, iteration), change in changes.items():
         Step.objects.filter(run=run, node_id=node_id, iteration=iteration).update(**change)

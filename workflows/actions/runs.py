@@ -14,7 +14,6 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.timezone import now
 
-from audit.actions import record
 from bpm.models import Decision, HumanTask
 from core.errors import IdempotencyMismatch, InvalidInput, NotFound
 from core.jsonsafe import clean, json_size
@@ -22,6 +21,7 @@ from core.queue import enqueue
 from core.trace import current_trace_id
 from orgs.access import Actor, can, require, system_actor
 from orgs.projects import refuse_archived
+from workflows.actions.commanding import note_command
 from workflows.actions.control import cancel_run
 from workflows.actions.queueing import SUPERSEDED, apply_policy, enter_queue
 from workflows.errors import ConcurrencyConflict, NotPublished, RunFinished, ValueTooLarge
@@ -67,7 +67,7 @@ def start_run(
     A run whose concurrency key is taken is held. Raises InvalidRunInput, ValueTooLarge,
     NotPublished, ConcurrencyConflict, InvalidInput for a time too far ahead.
     """
-    version = _version_to_run(actor, workflow_id, version_id)
+    version = version_to_run(actor, workflow_id, version_id)
     values = check_inputs(version.definition, inputs)
     run = Run(
         organization_id=actor.organization_id,
@@ -82,8 +82,8 @@ def start_run(
         seq=1,
         **(asdict(parent) if parent else {}),
     )
-    run.system = _system(run, query)
-    _refuse_too_large(run)
+    run.system = system_of(run, query)
+    refuse_too_large(run)
     policy = apply_policy(run, priority)
     _schedule(run, not_before)
     whole = run.inputs, run.system
@@ -104,7 +104,7 @@ def _schedule(run: Run, not_before: datetime | None) -> None:
     run.not_before, run.state = not_before, Run.State.SCHEDULED
 
 
-def _refuse_too_large(run: Run) -> None:
+def refuse_too_large(run: Run) -> None:
     limit = settings.ENGINE_VALUE_MAX
     if (size := json_size(run.inputs) + json_size(run.system)) > limit:
         raise ValueTooLarge("The inputs are too large.", size=size, limit=limit)
@@ -116,14 +116,14 @@ def _insert(actor: Actor, run: Run, policy: RunPolicy | None) -> Run:
     values = run.inputs
     run.inputs, run.system = aside.row_form(run.inputs), aside.row_form(run.system)
     try:
-        return _insert_row(actor, run, policy, values)
+        return insert_row(actor, run, policy, values)
     except (IntegrityError, ConcurrencyConflict):  # the run may be there all the same
         aside.discard()
         raise
 
 
 @transaction.atomic
-def _insert_row(actor: Actor, run: Run, policy: RunPolicy | None, values: dict[str, Any]) -> Run:
+def insert_row(actor: Actor, run: Run, policy: RunPolicy | None, values: dict[str, Any]) -> Run:
     run.save(force_insert=True)
     takes_over = enter_queue(run, policy)
     if declared := run.workflow.searchable:
@@ -133,7 +133,7 @@ def _insert_row(actor: Actor, run: Run, policy: RunPolicy | None, values: dict[s
     )
     if takes_over:
         transaction.on_commit(partial(_supersede, run), robust=True)
-    _note("workflows.run.started", actor, run, trigger=run.trigger)
+    note_command("workflows.run.started", actor, run, trigger=run.trigger)
     enqueue("workflows.tasks.pump")
     return run
 
@@ -165,7 +165,7 @@ def _request(run: Run) -> str:
     return json.dumps([str(run.workflow_id), run.inputs, run.system.get("query")], sort_keys=True)
 
 
-def _version_to_run(actor: Actor, workflow_id: UUID, version_id: UUID | None) -> WorkflowVersion:
+def version_to_run(actor: Actor, workflow_id: UUID, version_id: UUID | None) -> WorkflowVersion:
     rows = Workflow.objects.visible_to(actor).select_related("project")
     workflow = rows.filter(pk=workflow_id).first()
     if workflow is None:
@@ -188,7 +188,7 @@ def _version_to_run(actor: Actor, workflow_id: UUID, version_id: UUID | None) ->
     return found
 
 
-def _system(run: Run, query: str) -> dict[str, Any]:
+def system_of(run: Run, query: str) -> dict[str, Any]:
     return {
         "query": clean(query),
         "files": [],
@@ -236,15 +236,3 @@ def _subject(subject_id: str) -> tuple[str, str, str]:
     run_id, _, rest = subject_id.partition(":")
     node_id, _, iteration = rest.rpartition(":")
     return run_id, node_id, iteration
-
-
-def _note(action: str, actor: Actor, run: Run, **data: str) -> None:
-    record(
-        action,
-        actor=actor,
-        target_type="run",
-        target_id=run.public_id,
-        data={"workflow": str(run.workflow_id), **data},
-        trace_id=run.trace_id,
-        project_id=run.workflow.project_id,
-    )

@@ -7,12 +7,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.utils.timezone import now
 
 from core.database import is_postgres
-from workflows.models import ConcurrencySlot, Event, Run, RunPolicy
+from workflows.models import ConcurrencySlot, Run, RunPolicy
 from workflows.runtime.asking import take_back_tasks
-from workflows.runtime.ending import end_run
+from workflows.runtime.ending import end_run, note_event
 from workflows.runtime.slots import admit, announce, queue_runs, settle
 
 AT_ONCE = 200
@@ -67,12 +66,8 @@ def _start_plain(workflow_id: UUID, pks: list[int]) -> None:
 def _start(pk: int) -> None:
     for run in _due([pk]):
         run.state = admit(run)
-        run.seq += 1
+        note_event(run, f"run.{run.state}")
         run.save(update_fields=["state", "seq", "deadline_at"])
-        Event.objects.create(
-            organization_id=run.organization_id, run=run, seq=run.seq, kind=f"run.{run.state}",
-            at=now(),
-        )  # fmt: skip
         announce([run])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -32,17 +33,9 @@ def end_run(
     take_back_tasks(run, "The run is over.")
     run.state, run.ended_at, run.owner, run.control = state, now(), None, ""
     run.epoch += 1
-    run.seq += 1
     run.error = error
+    note_event(run, f"run.{state}", data, at=run.ended_at)
     run.save(update_fields=["state", "ended_at", "owner", "control", "epoch", "seq", "error"])
-    Event.objects.create(
-        organization_id=run.organization_id,
-        run=run,
-        seq=run.seq,
-        kind=f"run.{state}",
-        data=data or {},
-        at=run.ended_at,
-    )
     RunWait.objects.filter(run=run).delete()
     Signal.objects.filter(run=run).delete()
     release(run)
@@ -53,7 +46,13 @@ def end_run(
         transaction.on_commit(partial(close_children, run.pk), robust=True)
 
 
-def note_event(run: Run, kind: str, data: dict[str, Any] | None = None, node_id: str = "") -> None:
+def note_event(
+    run: Run,
+    kind: str,
+    data: dict[str, Any] | None = None,
+    node_id: str = "",
+    at: datetime | None = None,
+) -> None:
     """The next line of the history. The row is locked by the caller, who saves its `seq`."""
     run.seq += 1
     Event.objects.create(
@@ -63,7 +62,7 @@ def note_event(run: Run, kind: str, data: dict[str, Any] | None = None, node_id:
         kind=kind,
         node_id=node_id,
         data=data or {},
-        at=now(),
+        at=at or now(),
     )
 
 
