@@ -6,7 +6,9 @@ import json
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.db.models import Count, Max, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
@@ -14,7 +16,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from core.errors import PermissionRefused
+from core.errors import InvalidInput, PermissionRefused
 from core.jsonsafe import clean
 from orgs.access import Actor, can
 from orgs.forms.organization import RetentionForm
@@ -42,6 +44,8 @@ from workflows.inputs import start_variables
 from workflows.models import Event, Run, RunWait, Workflow, WorkflowVersion
 from workflows.progress import children_at, kin_of, round_of, rounds_of, states_of
 
+WHEN = forms.DateTimeField(required=False)
+"""A moment in the reader's time zone."""
 PAGE = 25
 EVENTS = 500
 """The latest of a run that its page shows; the API has all of them."""
@@ -239,10 +243,15 @@ def start(request: HttpRequest, pk: UUID) -> HttpResponse:
             query=request.POST.get("query", ""),
             version_id=version.pk,
             trigger=Run.Trigger.MANUAL,
+            not_before=WHEN.clean(request.POST.get("not_before", "")),
         )
     except InvalidRunInput as refused:
         names = ", ".join(f"{name} ({why})" for name, why in refused.detail["fields"].items())
         messages.error(request, _("Please check the inputs: %s") % names)
+        return redirect("workflow", pk)
+    except (ValidationError, InvalidInput) as refused:
+        told = refused.messages[0] if isinstance(refused, ValidationError) else refused.message
+        messages.error(request, told)
         return redirect("workflow", pk)
     return redirect("run", run.public_id)
 

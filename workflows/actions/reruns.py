@@ -164,10 +164,14 @@ def _start_with(run: Run, taken: _Taken) -> None:
 def _store(actor: Actor, run: Run, source: Run, taken: _Taken) -> Run:
     """With large values put aside before: those of copied steps lie with the new run, too."""
     aside = Aside(run.organization_id, run.public_id)
+    run.step_count = len(taken.steps)
+    policy, values = apply_policy(run, run.priority), run.inputs
     try:
         changes = _row_forms(source, taken, aside)
         run.inputs, run.system = aside.row_form(run.inputs), aside.row_form(run.system)
-        return _store_rows(actor, run, source, taken, changes)
+        with transaction.atomic():
+            insert_row(actor, run, policy, values)
+            return _store_rows(actor, run, source, taken, changes)
     except BaseException:
         aside.discard()
         raise
@@ -191,7 +195,6 @@ def _row_forms(source: Run, taken: _Taken, aside: Aside) -> dict[tuple[str, str]
     }
 
 
-@transaction.atomic
 def _store_rows(
     actor: Actor,
     run: Run,
@@ -199,8 +202,6 @@ def _store_rows(
     taken: _Taken,
     changes: Mapping[tuple[str, str], dict[str, Any]],
 ) -> Run:
-    run.step_count = len(taken.steps)
-    insert_row(actor, run, apply_policy(run, run.priority), run.inputs)
     _copy(run, [step.pk for step in taken.steps])
     for (node_id, iteration), change in changes.items():
         Step.objects.filter(run=run, node_id=node_id, iteration=iteration).update(**change)

@@ -286,6 +286,20 @@ def test_every_command_on_the_command_line(organization, how, args, state):
         assert Entry.objects.filter(actor_kind="system", category="workflows").exists()
 
 
+def test_a_run_is_started_on_the_command_line_once_for_a_key(organization):
+    workflow = published(approval_flow(), organization)
+    words = ("start", str(workflow.pk), "--inputs", '{"what": "x"}', "--key", "k", "--json")
+
+    one = json.loads(run_command(*words, "--delay", "60"))
+    two = json.loads(run_command(*words))
+
+    assert (one["state"], one["inputs"]) == ("scheduled", {"what": "x"})
+    assert two["id"] == one["id"]
+    with pytest.raises(CommandError, match="invalid_run_input"):
+        run_command("start", str(workflow.pk), "--inputs", '{"what": 5}')
+    assert Run.objects.count() == 1
+
+
 def test_the_command_line_lists_and_refuses(organization):
     run = run_that_is("succeeded", organization)
 

@@ -1,5 +1,7 @@
 """The pages of workflows: what they show, whom they refuse, and that nothing slips through raw."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.messages import get_messages
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -342,6 +344,23 @@ def test_a_run_is_started_from_the_form(client, organization):
     run = Run.objects.get()
     assert response.url == f"/runs/{run.public_id}/"
     assert (run.inputs, run.trigger) == ({"what": "the invoice"}, "manual")
+
+
+def test_a_run_is_started_for_later_from_the_form(client, organization):
+    workflow = published(approval_flow(), organization)
+    given = {"version": workflow.published_id, "input-what": "x"}
+    address = f"/workflows/{workflow.pk}/start/"
+
+    later = (now() + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
+    client.post(address, given | {"not_before": later})
+    run = Run.objects.get()
+    assert (run.state, run.not_before > now() + timedelta(days=1)) == ("scheduled", True)
+
+    for wrong in ("soon", "2100-01-01T00:00"):
+        response = client.post(address, given | {"not_before": wrong})
+        assert response.url == f"/workflows/{workflow.pk}/"
+        assert said(response)
+    assert Run.objects.count() == 1
 
 
 def test_wrong_inputs_are_named_and_start_nothing(client, organization):

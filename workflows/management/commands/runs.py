@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from argparse import ArgumentTypeError
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
+from django.utils.timezone import now
 
 from core.errors import DomainError
 from orgs.access import Actor, system_actor
@@ -23,10 +25,11 @@ from workflows.actions import (
     retry_run,
     signal_run,
     skip_node,
+    start_run,
     terminate_run,
 )
 from workflows.control_matrix import offered, standing
-from workflows.models import Run
+from workflows.models import Run, Workflow
 from workflows.variables import query_variables
 
 SHOWN = 50
@@ -63,6 +66,14 @@ class Command(BaseCommand):
         listing.add_argument("--org", required=True, metavar="SLUG")
         listing.add_argument("--state", choices=Run.State.values, default="")
         listing.add_argument("--json", action="store_true", dest="as_json")
+        start = parts.add_parser("start", help="Start a run of a workflow.")
+        start.add_argument("workflow", type=UUID, metavar="WORKFLOW")
+        start.add_argument("--inputs", type=given_object, default=None, metavar="JSON")
+        start.add_argument("--query", default="", metavar="TEXT")
+        start.add_argument("--key", default="", metavar="KEY", help="starts it once")
+        start.add_argument("--delay", type=float, default=0, metavar="SECONDS")
+        start.add_argument("--priority", type=int, default=None)
+        start.add_argument("--json", action="store_true", dest="as_json")
         for name in ("show", "variables", *ACTS):
             part = parts.add_parser(name)
             part.add_argument("run", type=UUID, metavar="RUN")
@@ -97,6 +108,9 @@ class Command(BaseCommand):
         if part == "list":
             self._list(options["org"], options["state"], as_json=as_json)
             return
+        if part == "start":
+            self._start(options, as_json=as_json)
+            return
         run = Run.objects.filter(public_id=options["run"]).first()
         if run is None:
             raise CommandError("There is no such run. [not_found]")
@@ -105,6 +119,26 @@ class Command(BaseCommand):
             self._one(part, actor, run, options, as_json=as_json)
         except DomainError as error:
             raise CommandError(f"{error.message} [{error.code}]") from error
+
+    def _start(self, options: dict[str, Any], *, as_json: bool) -> None:
+        workflow = Workflow.objects.filter(pk=options["workflow"]).first()
+        if workflow is None:
+            raise CommandError("There is no such workflow. [not_found]")
+        delay = timedelta(seconds=options["delay"])
+        try:
+            run = start_run(
+                actor=system_actor(workflow.organization_id),
+                workflow_id=workflow.pk,
+                inputs=options["inputs"] or {},
+                query=options["query"],
+                trigger=Run.Trigger.COMMAND,
+                idempotency_key=options["key"] or None,
+                not_before=now() + delay if delay else None,
+                priority=options["priority"],
+            )
+        except DomainError as error:
+            raise CommandError(f"{error.message} [{error.code}]") from error
+        self._print(run, as_json=as_json)
 
     def _one(
         self, part: str, actor: Actor, run: Run, options: dict[str, Any], *, as_json: bool
